@@ -1,0 +1,2 @@
+//! release-boot.
+fn main() {}

@@ -1,0 +1,2 @@
+//! release-cli.
+fn main() {}

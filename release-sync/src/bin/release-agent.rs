@@ -1,0 +1,2 @@
+//! The engine's process on a host.
+fn main() {}
