@@ -1,0 +1,1 @@
+//! Getting an agent to run on a host.

@@ -1,0 +1,1 @@
+//! A directory that nothing below it leads out of.

@@ -1,0 +1,1 @@
+//! Patterns of entries to leave alone.

@@ -1,0 +1,78 @@
+//! Who receives, and how they are reached.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A machine, or a folder, that receives a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// What reports and events call it. Unique in a fleet.
+    pub name: String,
+    /// The directory that receives; made if it is missing.
+    pub destination: PathBuf,
+    /// How to get there.
+    pub reach: Reach,
+}
+
+/// How a host is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Over SSH; the agent is put there if it is missing.
+    Ssh(SshTarget),
+    /// A child process that speaks the agent's protocol on its standard input and output: the program
+    /// and its arguments.
+    Command(Vec<OsString>),
+    /// This machine, this process: the destination is a local directory.
+    Local,
+}
+
+/// Where an SSH server listens, and who logs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshTarget {
+    /// Host name or address.
+    pub address: String,
+    /// TCP port; 22 as a rule.
+    pub port: u16,
+    /// The user that logs in.
+    pub user: String,
+    /// The name under which the host's key is known, where that is not the address (an instance id).
+    pub key_name: Option<String>,
+}
+
+/// How SSH is spoken, the same for all hosts of a fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshOptions {
+    /// What proves to hosts who we are.
+    pub identity: Identity,
+    /// The file of known host keys, in OpenSSH's format. Read for every check; written by
+    /// [`HostKeys::AcceptNew`].
+    pub known_hosts: PathBuf,
+    /// What is done about a host whose key is not known.
+    pub host_keys: HostKeys,
+    /// Longest time for TCP, key exchange and log-in together.
+    pub connect_timeout: Duration,
+    /// Where the agents lie: `release-agent` for this machine's architecture, or
+    /// `agents/release-agent-<arch>` for any.
+    pub agents: PathBuf,
+    /// Where the agent is kept on a host, relative to the home directory unless it is absolute.
+    pub agent_directory: String,
+}
+
+/// What proves to a host who we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// A private key without a passphrase.
+    File(PathBuf),
+    /// Any key that the running ssh-agent offers; its socket.
+    Agent(PathBuf),
+}
+
+/// What is done about a host whose key is not known. A key that *changed* is refused always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKeys {
+    /// Refuse.
+    Strict,
+    /// Write it down and go on.
+    AcceptNew,
+}

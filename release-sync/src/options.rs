@@ -1,0 +1,56 @@
+//! What a run does, apart from where.
+
+use std::time::Duration;
+
+use crate::SshOptions;
+
+/// Knobs of a run. [`Options::default`] is what a careful deploy wants.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Delete what the release does not have; `false` leaves it. Default: `true`.
+    pub delete: bool,
+    /// Hash every file on both sides instead of trusting the index. Default: `false`.
+    pub checksum: bool,
+    /// Patterns of entries that are neither sent nor deleted.
+    pub exclude: Vec<String>,
+    /// Patterns of entries on hosts that deletion spares.
+    pub protect: Vec<String>,
+    /// A host where more entries than this would be deleted is refused, untouched. Default: no limit.
+    pub max_delete: Option<u64>,
+    /// Hosts whose transfers run at one time. Default: 32.
+    pub parallel: usize,
+    /// Keep what a commit displaces, so that going back needs no transfer. Default: `true`.
+    pub keep_undo: bool,
+    /// Treat a destination that is no mount point as not ready. Default: `false`.
+    pub require_mount: bool,
+    /// Set owners by number even where the host knows the name. Default: `false`.
+    pub numeric_owner: bool,
+    /// A source without entries is a mistake unless this is set. Default: `false`.
+    pub allow_empty: bool,
+    /// Who deploys, as shown to whoever finds the destination locked.
+    pub holder: String,
+    /// Longest silence of a host before its session is given up. Default: 30 s.
+    pub silence: Duration,
+    /// How SSH is spoken; needed where a host is reached over it.
+    pub ssh: Option<SshOptions>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            delete: true,
+            checksum: false,
+            exclude: Vec::new(),
+            protect: Vec::new(),
+            max_delete: None,
+            parallel: 32,
+            keep_undo: true,
+            require_mount: false,
+            numeric_owner: false,
+            allow_empty: false,
+            holder: String::from("release-sync"),
+            silence: Duration::from_secs(30),
+            ssh: None,
+        }
+    }
+}

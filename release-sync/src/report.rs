@@ -1,0 +1,123 @@
+//! What came of a run, as data.
+
+use release_core::{Generation, ProofClass, ReleaseId};
+
+use crate::Error;
+
+/// What a host ended as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The release was put there by this run, and proven.
+    Committed,
+    /// The release was there already, as the host's proof shows; nothing was changed.
+    Unchanged,
+    /// Out of reach for now; a later run may succeed.
+    Deferred,
+    /// Stopped or hibernated; it catches up when it wakes.
+    Asleep,
+    /// Launched lately; its own boot brings it up.
+    Booting,
+    /// Terminated meanwhile.
+    Gone,
+    /// Its file system is mounted read-only: replaced, not pushed to.
+    ReadOnly,
+    /// Something went wrong; [`HostReport::error`] says what.
+    Failed,
+    /// It had the release and was sent back to the one before.
+    Undone,
+}
+
+impl Outcome {
+    /// The word used in events: lower case, with a dash.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Committed => "committed",
+            Self::Unchanged => "unchanged",
+            Self::Deferred => "deferred",
+            Self::Asleep => "asleep",
+            Self::Booting => "booting",
+            Self::Gone => "gone",
+            Self::ReadOnly => "read-only",
+            Self::Failed => "failed",
+            Self::Undone => "undone",
+        }
+    }
+}
+
+/// How much was done for a host. Bytes are what crossed the transport, before its encryption.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Files whose content was sent, whole or as a delta.
+    pub files_sent: u64,
+    /// Entries of every kind that were deleted.
+    pub files_deleted: u64,
+    /// Bytes from the controller to the host, the agent's upload apart.
+    pub bytes_sent: u64,
+    /// Bytes from the host to the controller.
+    pub bytes_received: u64,
+    /// Bytes of content that were sent as they are, before compression.
+    pub literal_bytes: u64,
+    /// Bytes of content that deltas took from an old file.
+    pub matched_bytes: u64,
+    /// Bytes of content that the host had elsewhere: moved, copied or kept from an earlier release.
+    pub local_bytes: u64,
+    /// Bytes of the agent's own upload.
+    pub agent_bytes: u64,
+}
+
+/// What came of one host.
+#[derive(Debug)]
+pub struct HostReport {
+    /// The host's name.
+    pub host: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What the host's proof covers; `None` where there is no proof.
+    pub proof: Option<ProofClass>,
+    /// The release that is on the host now, as far as is known.
+    pub release: Option<ReleaseId>,
+    /// The generation in the host's marker, as far as is known.
+    pub generation: Option<Generation>,
+    /// How much was done.
+    pub counts: Counts,
+    /// From the start of this host's work to its end, in seconds.
+    pub seconds: f64,
+    /// Things worth knowing that are no faults.
+    pub notes: Vec<String>,
+    /// What went wrong, for [`Outcome::Failed`] and [`Outcome::Deferred`].
+    pub error: Option<Error>,
+}
+
+/// What came of a run over many hosts.
+#[derive(Debug)]
+pub struct Report {
+    /// The release that was given out.
+    pub release: ReleaseId,
+    /// The generation of this run.
+    pub generation: Generation,
+    /// Each host, in the order in which they were given.
+    pub hosts: Vec<HostReport>,
+    /// Wall-clock time of the run, in seconds.
+    pub seconds: f64,
+}
+
+/// What a host's tree was found to be, without changing it.
+#[derive(Debug)]
+pub struct HostStatus {
+    /// The host's name.
+    pub host: String,
+    /// What the tree's marker claims, and since when (seconds since 1970); `None` without a marker.
+    pub marker: Option<(release_core::Marker, i64)>,
+    /// Whether the tree is what the marker claims; `None` where that could not be found out.
+    pub intact: Option<bool>,
+    /// What the comparison covered.
+    pub proof: Option<ProofClass>,
+    /// Files in the tree.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// From the start of this host's work to its end, in seconds.
+    pub seconds: f64,
+    /// Why nothing is known of the host.
+    pub error: Option<Error>,
+}

@@ -1,0 +1,1 @@
+//! What a tree holds, found by a parallel walk.

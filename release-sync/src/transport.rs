@@ -1,0 +1,1 @@
+//! A pair of byte streams to an agent.
