@@ -9,9 +9,14 @@ mod fleet;
 mod host;
 mod monitor;
 mod options;
+mod plan;
 mod report;
 mod scan;
+mod session;
 mod transport;
+mod tree;
+mod unit;
+mod wire;
 
 pub use error::Error;
 pub use fleet::{Cancel, Fleet, Source, scan};
