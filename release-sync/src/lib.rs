@@ -1,5 +1,7 @@
 //! A sync engine: rsync's delta transfer, native, fanned out to many hosts over SSH.
 
+#[cfg(feature = "ssh")]
+#[allow(dead_code, reason = "the fleet will drive it")]
 mod bootstrap;
 mod confine;
 mod delta;
@@ -11,6 +13,8 @@ mod monitor;
 mod options;
 mod report;
 mod scan;
+#[cfg(feature = "fs")]
+#[allow(dead_code, unused_imports, reason = "the fleet will drive it")]
 mod transport;
 
 pub use error::Error;
