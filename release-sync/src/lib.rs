@@ -1,5 +1,7 @@
 //! A sync engine: rsync's delta transfer, native, fanned out to many hosts over SSH.
 
+#[cfg(feature = "ssh")]
+#[allow(dead_code, reason = "the fleet will drive it")]
 mod bootstrap;
 mod confine;
 mod delta;
@@ -13,6 +15,8 @@ mod plan;
 mod report;
 mod scan;
 mod session;
+#[cfg(feature = "fs")]
+#[allow(dead_code, unused_imports, reason = "the fleet will drive it")]
 mod transport;
 mod tree;
 mod unit;
