@@ -8,11 +8,17 @@
 //! Everything here is pure: no I/O, no clock, no environment.
 #![forbid(unsafe_code)]
 
+mod config;
 mod id;
 mod manifest;
 mod marker;
 mod path;
+mod retry;
 
+pub use config::{
+    CloudConfig, Config, ConfigError, ConfigFault, DestinationConfig, HostConfig, HostKeyPolicy,
+    IdentityConfig, Period, Rate, Share, SshConfig, StateConfig, SyncConfig, ValueError, nearest,
+};
 pub use id::{Digest, Generation, ParseIdError, ReleaseId};
 pub use manifest::{
     CodecError, Entry, Kind, MODE_MASK, Manifest, ManifestError, Meta, Principal, Proof,
@@ -20,3 +26,4 @@ pub use manifest::{
 };
 pub use marker::{Marker, MarkerError};
 pub use path::{PathError, RelPath, escape};
+pub use retry::{Backoff, Schedule};

@@ -1,0 +1,307 @@
+//! The configuration file, read into values that can be trusted.
+//!
+//! Every key is known or refused by name, and so is every value that this build could not act on:
+//! nothing in the file is passed over in silence. What only a command can know (whether a source is
+//! needed, where the state of a user without a home goes) is left to it.
+
+mod error;
+mod reader;
+mod schema;
+mod value;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+pub use error::{ConfigError, ConfigFault};
+use reader::Reader;
+pub use schema::nearest;
+pub use value::{Period, Rate, Share, ValueError};
+
+/// What a configuration file says, with defaults for what it doesn't.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The tree that is given out.
+    pub source: Option<PathBuf>,
+    /// Where it goes on each host.
+    pub destination: DestinationConfig,
+    /// Where hosts are listed, apart from [`Config::hosts`].
+    pub cloud: CloudConfig,
+    /// How hosts are reached.
+    pub ssh: SshConfig,
+    /// The hosts that are listed in the file itself.
+    pub hosts: Vec<HostConfig>,
+    /// How trees are made equal.
+    pub sync: SyncConfig,
+    /// What is remembered from one run to the next.
+    pub state: StateConfig,
+}
+
+/// `[destination]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationConfig {
+    /// The directory that receives, on each host that names no other; absolute.
+    pub path: Option<PathBuf>,
+    /// Keep what a commit displaces, so that going back needs no transfer. Default: `true`.
+    pub keep_undo: bool,
+    /// A directory that is not a mount point yet is not ready. Default: `false`.
+    pub require_mount: bool,
+}
+
+/// `[cloud]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CloudConfig {
+    /// Hosts are those in the file, and there are no snapshots. The default.
+    #[default]
+    None,
+}
+
+/// `[ssh]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SshConfig {
+    /// What proves who we are. Default: the key file `/etc/release/id_ed25519`.
+    pub identity: IdentityConfig,
+    /// The file of known host keys. Default: `/etc/release/known_hosts`.
+    pub known_hosts: PathBuf,
+    /// What is done about a host whose key is not known. Default: refuse it.
+    pub host_keys: HostKeyPolicy,
+    /// Longest time for TCP, key exchange and log-in together. Default: 20 s.
+    pub connect_timeout: Duration,
+    /// Where the agent is kept on a host, relative to the home directory of the user who logs in
+    /// unless it is absolute. Default: `.cache/release-sync`.
+    pub agent_directory: String,
+}
+
+/// What proves to hosts who we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityConfig {
+    /// The private key in this file.
+    File(PathBuf),
+    /// The keys of the running ssh-agent.
+    Agent,
+}
+
+/// What is done about a host whose key is not known. A key that *changed* is refused always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKeyPolicy {
+    /// Refuse the host.
+    Strict,
+    /// Write the key down and go on.
+    AcceptNew,
+}
+
+/// `[[host]]`, with what it inherits from `[ssh]` and `[destination]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostConfig {
+    /// What reports call it; unique. Default: its address.
+    pub name: String,
+    /// Host name or IP address.
+    pub address: String,
+    /// TCP port. Default: `ssh.port`, else 22.
+    pub port: u16,
+    /// The user who logs in. Default: `ssh.user`, else `www`.
+    pub user: String,
+    /// The directory that receives; absolute. Default: `destination.path`; `None` where that is
+    /// missing too.
+    pub destination: Option<PathBuf>,
+}
+
+/// `[sync]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncConfig {
+    /// Patterns of entries that are neither sent nor deleted.
+    pub exclude: Vec<String>,
+    /// Patterns of entries on hosts that deletion spares.
+    pub protect: Vec<String>,
+    /// Delete what the release does not have. Default: `true`.
+    pub delete: bool,
+    /// A host where more entries would be deleted is refused, untouched. Default: no limit.
+    pub max_delete: Option<u64>,
+    /// Hash every file anew. Default: `false`.
+    pub checksum: bool,
+    /// Hosts whose transfers run at one time, 1 to 4,096. Default: 32.
+    pub parallel: usize,
+    /// Set owners by number even where the host knows the name. Default: `false`.
+    pub numeric_owner: bool,
+    /// A source without entries is meant to be so. Default: `false`.
+    pub allow_empty: bool,
+    /// Longest silence of a host before it is given up. Default: 30 s.
+    pub silence: Duration,
+}
+
+/// `[state]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateConfig {
+    /// Where generations and locks are kept; whoever reads the file knows the default.
+    pub directory: Option<PathBuf>,
+    /// How long to wait for another deploy to end. Default: not at all.
+    pub lock_wait: Duration,
+}
+
+impl Config {
+    /// Reads a file's content. The empty text gives the defaults.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let document = DeTable::parse(text).map_err(|error| {
+            let offset = error.span().map_or(text.len(), |span| span.start);
+            let fault = ConfigFault::Syntax(error.message().to_owned());
+            ConfigError::at(text, offset, fault)
+        })?;
+        let top = Reader::top(text, document.get_ref())?;
+        let destination = DestinationConfig::read(&top.table("destination")?)?;
+        let ssh = top.table("ssh")?;
+        Ok(Self {
+            source: top.text("source")?.map(PathBuf::from),
+            cloud: CloudConfig::read(&top.table("cloud")?)?,
+            hosts: read_hosts(&top.tables("host")?, &ssh, destination.path.as_deref())?,
+            ssh: SshConfig::read(&ssh)?,
+            sync: SyncConfig::read(&top.table("sync")?)?,
+            state: StateConfig::read(&top.table("state")?)?,
+            destination,
+        })
+    }
+}
+
+impl DestinationConfig {
+    fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
+        table.choice("layout", &[("tree", Some(())), ("versions", None)])?;
+        // It counts what layout `versions` keeps; of `tree` there is never more than one.
+        table.number("keep", 1..=10_000)?;
+        Ok(Self {
+            path: absolute(table, "path")?,
+            keep_undo: table.flag("keep_undo")?.unwrap_or(true),
+            require_mount: table.flag("require_mount")?.unwrap_or(false),
+        })
+    }
+}
+
+impl CloudConfig {
+    fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
+        let kinds = [("none", Some(Self::None)), ("aws", None), ("local", None)];
+        Ok(table.choice("kind", &kinds)?.unwrap_or_default())
+    }
+}
+
+impl SshConfig {
+    fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
+        if table.string("proxy_command")?.unwrap_or_default() != "" {
+            return Err(table.not_here("proxy_command"));
+        }
+        let identity = match (table.text("identity")?, table.flag("agent")?) {
+            (Some(_), Some(true)) => {
+                let fault = ConfigFault::Contradiction("ssh.identity", "ssh.agent");
+                return Err(table.fault("agent", fault));
+            }
+            (None, Some(true)) => IdentityConfig::Agent,
+            (Some(file), _) => IdentityConfig::File(file.into()),
+            (None, _) => IdentityConfig::File("/etc/release/id_ed25519".into()),
+        };
+        let policies = [
+            ("strict", Some(HostKeyPolicy::Strict)),
+            ("accept-new", Some(HostKeyPolicy::AcceptNew)),
+            ("ec2-console", None),
+        ];
+        Ok(Self {
+            identity,
+            known_hosts: table
+                .text("known_hosts")?
+                .map_or_else(|| "/etc/release/known_hosts".into(), PathBuf::from),
+            host_keys: table
+                .choice("host_keys", &policies)?
+                .unwrap_or(HostKeyPolicy::Strict),
+            connect_timeout: period(table, "connect_timeout", Duration::from_secs(20))?,
+            agent_directory: table
+                .text("agent_directory")?
+                .unwrap_or_else(|| ".cache/release-sync".to_owned()),
+        })
+    }
+}
+
+fn read_hosts(
+    hosts: &[Reader<'_>],
+    ssh: &Reader<'_>,
+    destination: Option<&Path>,
+) -> Result<Vec<HostConfig>, ConfigError> {
+    let port = port(ssh)?.unwrap_or(22);
+    let user = ssh.text("user")?.unwrap_or_else(|| "www".to_owned());
+    let mut names = HashSet::new();
+    hosts
+        .iter()
+        .map(|table| {
+            let Some(address) = table.text("address")? else {
+                let fault = ConfigFault::Missing("host.address".to_owned());
+                return Err(table.fault("address", fault));
+            };
+            let name = table.text("name")?.unwrap_or_else(|| address.clone());
+            if !names.insert(name.clone()) {
+                return Err(table.fault("name", ConfigFault::DoubledHost(name)));
+            }
+            Ok(HostConfig {
+                name,
+                address,
+                port: self::port(table)?.unwrap_or(port),
+                user: table.text("user")?.unwrap_or_else(|| user.clone()),
+                destination: absolute(table, "destination")?
+                    .or_else(|| destination.map(Path::to_owned)),
+            })
+        })
+        .collect()
+}
+
+impl SyncConfig {
+    fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
+        if table.parse("bwlimit")?.unwrap_or(Rate(None)) != Rate(None) {
+            return Err(table.not_here("bwlimit"));
+        }
+        Ok(Self {
+            exclude: table.texts("exclude")?,
+            protect: table.texts("protect")?,
+            delete: table.flag("delete")?.unwrap_or(true),
+            max_delete: table.number("max_delete", 0..=u64::MAX)?,
+            checksum: table.flag("checksum")?.unwrap_or(false),
+            parallel: table
+                .number("parallel", 1..=4096)?
+                .map_or(32, |number| number as usize),
+            numeric_owner: table.flag("numeric_owner")?.unwrap_or(false),
+            allow_empty: table.flag("allow_empty")?.unwrap_or(false),
+            silence: period(table, "silence", Duration::from_secs(30))?,
+        })
+    }
+}
+
+impl StateConfig {
+    fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            directory: table.text("directory")?.map(PathBuf::from),
+            lock_wait: table.parse::<Period>("lock_wait")?.unwrap_or_default().0,
+        })
+    }
+}
+
+/// A deadline; one of no time at all would only ever be missed.
+fn period(table: &Reader<'_>, key: &str, default: Duration) -> Result<Duration, ConfigError> {
+    match table.parse(key)? {
+        None => Ok(default),
+        Some(Period(Duration::ZERO)) => Err(table.refuse(key, "it is longer than nothing")),
+        Some(Period(duration)) => Ok(duration),
+    }
+}
+
+fn port(table: &Reader<'_>) -> Result<Option<u16>, ConfigError> {
+    let number = table.number("port", 1..=u64::from(u16::MAX))?;
+    Ok(number.map(|number| number as u16))
+}
+
+/// A path on a host, where "relative" would depend on who logs in.
+fn absolute(table: &Reader<'_>, key: &str) -> Result<Option<PathBuf>, ConfigError> {
+    match table.text(key)? {
+        Some(path) if !path.starts_with('/') => {
+            Err(table.refuse(key, "a path on a host begins with `/`"))
+        }
+        path => Ok(path.map(PathBuf::from)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn refusal(text: &str) -> String {
+    Config::parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_said_means_the_defaults() {
+    let config = Config::parse("").unwrap();
+    assert_eq!(config.source, None);
+    assert_eq!(config.hosts, []);
+    assert_eq!(config.cloud, CloudConfig::None);
+    assert_eq!(config.ssh.host_keys, HostKeyPolicy::Strict);
+    assert!(config.sync.delete && config.destination.keep_undo);
+    assert_eq!(config.sync.parallel, 32);
+    assert_eq!(config.state, StateConfig::default());
+}
+
+#[test]
+fn everything_said_is_heard() {
+    let config = Config::parse(
+        r#"
+        source = "/srv/app"
+        [destination]
+        path = "/release"
+        layout = "tree"
+        keep = 5
+        keep_undo = false
+        require_mount = true
+        [cloud]
+        kind = "none"
+        [ssh]
+        user = "deploy"
+        port = 2222
+        agent = true
+        known_hosts = "keys"
+        host_keys = "accept-new"
+        proxy_command = ""
+        connect_timeout = "5s"
+        agent_directory = "/opt/agent"
+        [[host]]
+        address = "10.0.0.5"
+        [[host]]
+        name = "b"
+        address = "10.0.0.6"
+        port = 22
+        user = "www"
+        destination = "/elsewhere"
+        [sync]
+        exclude = ["*.pyc", "/tmp/"]
+        protect = ["/shared/"]
+        delete = false
+        max_delete = 1_000
+        checksum = true
+        parallel = 0x10
+        bwlimit = "0"
+        numeric_owner = true
+        allow_empty = true
+        silence = "2m"
+        [state]
+        directory = "state"
+        lock_wait = "15m"
+        "#,
+    )
+    .unwrap();
+    let host = |name: &str, address: &str, port, user: &str, destination: &str| HostConfig {
+        name: name.into(),
+        address: address.into(),
+        port,
+        user: user.into(),
+        destination: Some(destination.into()),
+    };
+    let expected = Config {
+        source: Some("/srv/app".into()),
+        destination: DestinationConfig {
+            path: Some("/release".into()),
+            keep_undo: false,
+            require_mount: true,
+        },
+        cloud: CloudConfig::None,
+        ssh: SshConfig {
+            identity: IdentityConfig::Agent,
+            known_hosts: "keys".into(),
+            host_keys: HostKeyPolicy::AcceptNew,
+            connect_timeout: Duration::from_secs(5),
+            agent_directory: "/opt/agent".into(),
+        },
+        hosts: vec![
+            host("10.0.0.5", "10.0.0.5", 2222, "deploy", "/release"),
+            host("b", "10.0.0.6", 22, "www", "/elsewhere"),
+        ],
+        sync: SyncConfig {
+            exclude: vec!["*.pyc".into(), "/tmp/".into()],
+            protect: vec!["/shared/".into()],
+            delete: false,
+            max_delete: Some(1_000),
+            checksum: true,
+            parallel: 16,
+            numeric_owner: true,
+            allow_empty: true,
+            silence: Duration::from_secs(120),
+        },
+        state: StateConfig {
+            directory: Some("state".into()),
+            lock_wait: Duration::from_secs(900),
+        },
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn unknown_keys_are_named_wherever_they_stand() {
+    for (text, message) in [
+        (
+            "sorce = 1",
+            "line 1, column 1: there is no key `sorce`; the nearest is `source`",
+        ),
+        (
+            "[sync]\n\n  paralel = 4",
+            "line 3, column 3: there is no key `sync.paralel`; the nearest is `sync.parallel`",
+        ),
+        (
+            "destination = { pth = \"/x\" }",
+            "line 1, column 17: there is no key `destination.pth`; the nearest is `destination.path`",
+        ),
+        (
+            "[hosts]\na = 1",
+            "line 1, column 2: there is no key `hosts`; the nearest is `host`",
+        ),
+        (
+            "[[host]]\naddress = \"a\"\n[[host]]\nadress = \"b\"",
+            "line 4, column 1: there is no key `host.adress`; the nearest is `host.address`",
+        ),
+        (
+            "protect = []",
+            "line 1, column 1: there is no key `protect`; the nearest is `sync.protect`",
+        ),
+        (
+            "[ssh.options]\nx = 1",
+            "line 1, column 6: there is no key `ssh.options`; the nearest is `ssh.port`",
+        ),
+    ] {
+        assert_eq!(refusal(text), message);
+    }
+}
+
+#[test]
+fn what_this_build_cannot_do_is_refused_and_not_ignored() {
+    for (text, what) in [
+        ("[rollout]\nwaves = [\"1\"]", "rollout"),
+        ("[publish]\nlisten = \"\"", "publish"),
+        ("cloud.region = \"us-east-1\"", "cloud.region"),
+        ("cloud.kind = \"aws\"", "cloud.kind = \"aws\""),
+        ("cloud.kind = \"local\"", "cloud.kind = \"local\""),
+        (
+            "destination.layout = \"versions\"",
+            "destination.layout = \"versions\"",
+        ),
+        (
+            "ssh.host_keys = \"ec2-console\"",
+            "ssh.host_keys = \"ec2-console\"",
+        ),
+        (
+            "ssh.proxy_command = \"nc %h\"",
+            "ssh.proxy_command = \"nc %h\"",
+        ),
+        ("sync.bwlimit = \"1M\"", "sync.bwlimit = \"1M\""),
+    ] {
+        let refusal = refusal(text);
+        let end = format!(": this build can't do `{what}` yet");
+        assert!(refusal.ends_with(&end), "{refusal}");
+    }
+}
+
+#[test]
+fn values_are_checked() {
+    for (text, message) in [
+        ("source = ", "string values must be quoted"),
+        ("source = 3", "`source` is a text in quotes, not integer"),
+        ("source = \"\"", "`source` can't be \"\": it is empty"),
+        (
+            "host = \"a\"",
+            "`host` is an array of tables ([[…]]), not string",
+        ),
+        ("host = [\"a\"]", "`host` is a table, not string"),
+        (
+            "ssh.port = 0",
+            "`ssh.port` can't be 0: it is between 1 and 65535",
+        ),
+        (
+            "ssh.port = 65536",
+            "`ssh.port` can't be 65536: it is between 1 and 65535",
+        ),
+        (
+            "sync.max_delete = -1",
+            "`sync.max_delete` can't be -1: it is at least 0",
+        ),
+        (
+            "sync.parallel = 0",
+            "`sync.parallel` can't be 0: it is between 1 and 4096",
+        ),
+        (
+            "sync.checksum = \"yes\"",
+            "`sync.checksum` is true or false, not string",
+        ),
+        (
+            "sync.exclude = \"*.o\"",
+            "`sync.exclude` is an array of texts, not string",
+        ),
+        (
+            "sync.exclude = [1]",
+            "`sync.exclude` is an array of texts, not integer",
+        ),
+        (
+            "sync.silence = \"30\"",
+            "`sync.silence` can't be \"30\": a length of time is a whole number and a unit, as in \
+             \"500ms\", \"30s\", \"15m\", \"2h\" or \"7d\"",
+        ),
+        ("ssh.connect_timeout = \"0s\"", "it is longer than nothing"),
+        ("sync.bwlimit = \"fast\"", "a rate is bytes a second"),
+        (
+            "destination.path = \"release\"",
+            "a path on a host begins with `/`",
+        ),
+        (
+            "ssh.host_keys = \"no\"",
+            "it is one of \"strict\", \"accept-new\", \"ec2-console\"",
+        ),
+        (
+            "[[host]]\nname = \"a\"",
+            "line 1, column 1: `host.address` is missing",
+        ),
+        (
+            "[ssh]\nidentity = \"k\"\nagent = true",
+            "line 3, column 9: `ssh.identity` and `ssh.agent` exclude each other",
+        ),
+    ] {
+        let refusal = refusal(text);
+        assert!(refusal.contains(message), "{text}: {refusal}");
+    }
+}
+
+#[test]
+fn two_hosts_cannot_share_a_name() {
+    let refusal = refusal("[[host]]\naddress = \"a\"\n[[host]]\nname = \"a\"\naddress = \"b\"");
+    assert_eq!(
+        refusal,
+        "line 4, column 8: two hosts are called `a`; give one of them another `host.name`"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "([a-z_.\\[\\] =\"\n0-9é-]|source|host|ssh|port|sync|exclude){0,40}") {
+        let _ = Config::parse(&text);
+    }
+}
