@@ -354,7 +354,7 @@ mod tests {
                 rack.destination().display()
             );
             let pushed = Command::new("rsync")
-                .args(["-aS", "--numeric-ids", "-e", &shell])
+                .args(["-aS", "--numeric-ids", "--modify-window=-1", "-e", &shell])
                 .arg(source.path().join(""))
                 .arg(target)
                 .status()
