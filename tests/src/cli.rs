@@ -1,0 +1,258 @@
+//! The built `release-cli`, run as an operator does: a configuration file, a command line, its events,
+//! its exit code.
+
+mod events;
+mod running;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+pub use events::{Event, Finished, HostResult, HostState, Refusal, Started};
+pub use running::Running;
+
+use crate::sshd::{Rack, Sshd};
+
+/// What the programs' paths are told by; `./dev test` sets both.
+const PROGRAM: &str = "RELEASE_CLI";
+const AGENT: &str = "RELEASE_AGENT";
+
+/// An operator's place: a configuration, a state directory, and the program.
+#[derive(Debug)]
+pub struct Cli {
+    program: PathBuf,
+    folder: TempDir,
+    head: String,
+    hosts: String,
+    /// Whose process it is, if not ours.
+    user: Option<u32>,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// Each line of its output.
+    pub events: Vec<Event>,
+    /// What it said in words.
+    pub stderr: String,
+}
+
+impl Cli {
+    /// An operator who deploys `source` to the rack's destination, so far on no host.
+    pub fn new(rack: &Rack, source: &Path) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("release-cli-")
+            .tempdir()
+            .expect("a temporary folder can be made");
+        let head = format!(
+            "source = {source:?}\n\
+             [destination]\npath = {destination:?}\n\
+             [cloud]\nkind = \"none\"\n\
+             [ssh]\nuser = \"root\"\nidentity = {identity:?}\nknown_hosts = {known_hosts:?}\n\
+             [state]\ndirectory = {state:?}\n",
+            destination = rack.destination(),
+            identity = rack.identity(),
+            known_hosts = rack.known_hosts(),
+            state = folder.path().join("state"),
+        );
+        Self {
+            program: program(),
+            folder,
+            head,
+            hosts: String::new(),
+            user: None,
+        }
+    }
+
+    /// One who deploys to these hosts; they are called `a`, `b`, ….
+    pub fn with_hosts(rack: &Rack, source: &Path, hosts: &[Sshd]) -> Self {
+        (hosts.iter().zip('a'..)).fold(Self::new(rack, source), |cli, (host, name)| {
+            cli.host(&name.to_string(), host.address())
+        })
+    }
+
+    /// Adds a host, or somebody who stands before it.
+    #[must_use]
+    pub fn host(mut self, name: &str, address: SocketAddr) -> Self {
+        self.hosts += &format!(
+            "[[host]]\nname = {name:?}\naddress = \"{}\"\nport = {}\n",
+            address.ip(),
+            address.port()
+        );
+        self
+    }
+
+    /// Replaces a line of the configuration that begins with `key`, or appends to its end.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        let is_it = |line: &&str| line.starts_with(&format!("{key} = "));
+        let old = self.head.lines().find(is_it);
+        let old = old.unwrap_or_else(|| panic!("no `{key}` in:\n{}", self.head));
+        self.head = self.head.replace(old, &format!("{key} = {value}"));
+        self
+    }
+
+    /// Adds a section, or more keys of the last one.
+    #[must_use]
+    pub fn section(mut self, text: &str) -> Self {
+        self.head += text;
+        self.head.push('\n');
+        self
+    }
+
+    /// Runs as `nobody`, with copies of what root alone may read.
+    #[must_use]
+    pub fn as_nobody(mut self, rack: &Rack) -> Self {
+        const NOBODY: u32 = 65_534;
+        let folder = self.folder.path().to_owned();
+        let agent = self.program.with_file_name("release-agent");
+        for file in [&self.program, &agent, &rack.identity(), &rack.known_hosts()] {
+            let name = file.file_name().expect("a file has a name");
+            fs::copy(file, folder.join(name)).expect("a file can be copied");
+        }
+        self.program = folder.join("release-cli");
+        let quoted = |name: &str| format!("{:?}", folder.join(name));
+        let mut this = self
+            .set("identity", &quoted("id_ed25519"))
+            .set("known_hosts", &quoted("known_hosts"));
+        let owned = Command::new("chown")
+            .args(["-R", &NOBODY.to_string()])
+            .arg(&folder)
+            .status()
+            .expect("chown is there");
+        assert!(owned.success(), "chown: {owned}");
+        this.user = Some(NOBODY);
+        this
+    }
+
+    /// `deploy --no-snapshot`, to its end.
+    pub fn deploy(&self) -> Run {
+        self.deploy_with(&[])
+    }
+
+    /// `deploy --no-snapshot` and more options, to its end.
+    pub fn deploy_with(&self, options: &[&str]) -> Run {
+        self.start(options).finish()
+    }
+
+    /// Starts `deploy --no-snapshot`, and comes back at once.
+    pub fn start(&self, options: &[&str]) -> Running {
+        let mut command = self.command();
+        command.args(["deploy", "--no-snapshot"]).args(options);
+        Running::new(command.spawn().expect("release-cli can be started"))
+    }
+
+    fn command(&self) -> Command {
+        let file = self.folder.path().join("release.toml");
+        fs::write(&file, format!("{}{}", self.head, self.hosts)).expect("a file can be written");
+        let mut command = Command::new(&self.program);
+        command
+            .arg("--config")
+            .arg(file)
+            .arg("--json")
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
+    }
+}
+
+impl Run {
+    /// The first event's content, if it came that far.
+    pub fn started(&self) -> Option<&Started> {
+        self.events.iter().find_map(|event| match event {
+            Event::Started(started) => Some(started),
+            _ => None,
+        })
+    }
+
+    /// What the run came to. Fails if it didn't say.
+    #[track_caller]
+    pub fn finished(&self) -> &Finished {
+        match self.events.last() {
+            Some(Event::Finished(finished)) => finished,
+            _ => panic!("no `finished` at the end of {self:#?}"),
+        }
+    }
+
+    /// What came of a host. Fails if nothing is said of it.
+    #[track_caller]
+    pub fn host(&self, name: &str) -> &HostResult {
+        let hosts = &self.finished().hosts;
+        let host = hosts.iter().find(|host| host.host == name);
+        host.unwrap_or_else(|| panic!("nothing of `{name}` in {self:#?}"))
+    }
+
+    /// Fails unless all went as asked, and every host proves that it has the release.
+    #[track_caller]
+    pub fn assert_proven(&self) -> &Self {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        let finished = self.finished();
+        let started = self.started().expect("what finished has started");
+        assert_eq!(finished.outcome, "ok", "{self:#?}");
+        assert_eq!(finished.release, started.release, "{self:#?}");
+        assert!(!finished.hosts.is_empty(), "{self:#?}");
+        for host in &finished.hosts {
+            assert!(
+                ["committed", "unchanged"].contains(&host.outcome.as_str()),
+                "{self:#?}"
+            );
+            assert_eq!(host.proof, "full", "{self:#?}");
+            assert_eq!(host.release.as_ref(), Some(&started.release), "{self:#?}");
+            assert_eq!(host.generation, Some(started.generation), "{self:#?}");
+        }
+        self
+    }
+
+    /// Fails unless the run ended with this code and its words have all of these in them.
+    #[track_caller]
+    pub fn assert_failed(&self, code: i32, words: &[&str]) -> &Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        for word in words {
+            assert!(
+                self.stderr.contains(word),
+                "`{word}` should be said in {self:#?}"
+            );
+        }
+        self
+    }
+}
+
+/// `release-cli`, with the agent beside it, where it looks for it.
+fn program() -> PathBuf {
+    let built = || {
+        let this = std::env::current_exe().expect("a test knows where it is");
+        let profile = this
+            .ancestors()
+            .nth(2)
+            .expect("a test is in deps/ of a profile");
+        profile.join("release-cli")
+    };
+    let program = std::env::var_os(PROGRAM).map_or_else(built, PathBuf::from);
+    let beside = program.with_file_name("release-agent");
+    let agent = std::env::var_os(AGENT).map_or_else(|| beside.clone(), PathBuf::from);
+    for (file, variable) in [(&program, PROGRAM), (&agent, AGENT)] {
+        assert!(
+            file.is_file(),
+            "there is no {}: `./dev build` builds it, or {variable} says where it is",
+            file.display()
+        );
+    }
+    assert_eq!(
+        agent, beside,
+        "release-cli looks for its agent beside itself"
+    );
+    program
+}
