@@ -13,6 +13,9 @@ mod fault;
 mod outbox;
 mod release;
 
+#[cfg(test)]
+mod simulation;
+
 pub(crate) use agent::{Agent, Order, Violation};
 pub(crate) use controller::{Controller, Goal, MOST_REFUSALS, Step};
 pub(crate) use release::Release;

@@ -141,6 +141,15 @@ pub(crate) fn open_or_make(path: &Path) -> io::Result<Root> {
     }
 }
 
+/// Opens a directory below another, making it and what leads to it if `make` says so.
+pub(crate) fn open_below(root: &Root, path: &RelPath, make: bool) -> io::Result<Root> {
+    let mut opened = root.try_clone()?;
+    for name in path.components() {
+        opened = if make { make_directory(&opened, name)? } else { subdirectory(&opened, name)? };
+    }
+    Ok(opened)
+}
+
 fn open_private(tree: &Root) -> io::Result<Root> {
     subdirectory(tree, PRIVATE)
 }
@@ -154,7 +163,16 @@ fn subdirectory(root: &Root, name: &[u8]) -> io::Result<Root> {
 
 /// Opens a directory inside another, and makes it first if it is missing: for its owner alone.
 fn make_subdirectory(root: &Root, name: &[u8]) -> io::Result<Root> {
-    match rustix::fs::mkdirat(root, name, Mode::RWXU) {
+    make(root, name, Mode::RWXU)
+}
+
+/// The same for a directory that others may look into, as the umask allows.
+fn make_directory(root: &Root, name: &[u8]) -> io::Result<Root> {
+    make(root, name, Mode::RWXU | Mode::RWXG | Mode::RWXO)
+}
+
+fn make(root: &Root, name: &[u8], mode: Mode) -> io::Result<Root> {
+    match rustix::fs::mkdirat(root, name, mode) {
         Ok(()) | Err(Errno::EXIST) => subdirectory(root, name),
         Err(error) => Err(error.into()),
     }

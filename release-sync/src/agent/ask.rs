@@ -11,7 +11,7 @@ use super::limits::Budget;
 use super::streams::Sender;
 use super::Event;
 use crate::confine::Root;
-use crate::delta::SignatureBuilder;
+use crate::delta::{Blocks, SignatureBuilder};
 use crate::tree::{Found, FoundKind};
 use crate::unit::Units;
 use crate::wire::{Ask, Basis, ToController, WANT_WINDOW, Want};
@@ -87,7 +87,8 @@ impl Asker {
 }
 
 fn signature(file: &File, size: u64) -> io::Result<Vec<u8>> {
-    let mut builder = SignatureBuilder::new(size);
+    let blocks = Blocks::of(size).ok_or(io::ErrorKind::FileTooLarge)?;
+    let mut builder = SignatureBuilder::new(blocks);
     let mut buffer = vec![0; builder.piece_length().min(size as usize)];
     let mut offset = 0;
     while offset < size {
@@ -96,5 +97,5 @@ fn signature(file: &File, size: u64) -> io::Result<Vec<u8>> {
         builder.push(&buffer[..piece]);
         offset += piece as u64;
     }
-    Ok(builder.finish())
+    builder.finish().map_err(io::Error::other)
 }

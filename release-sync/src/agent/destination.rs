@@ -170,7 +170,7 @@ fn inspect(
             let superuser = rustix::process::geteuid().is_root();
             let build = crate::BUILD_ID.to_owned();
             sender.send(&ToController::Welcome(Welcome { build, superuser, free: 0 }));
-            let have = Have { marker: None, proofs: Vec::new(), files: 0, bytes: 0 };
+            let have = Have { marker: None, proofs: Vec::new(), intact: None, files: 0, bytes: 0 };
             sender.send(&ToController::Have(have));
             return Ok(());
         }
@@ -179,21 +179,43 @@ fn inspect(
     let welcome = welcome(&tree);
     let superuser = welcome.superuser;
     sender.send(&ToController::Welcome(welcome));
-    let (scan, mut names, marker) = match Store::open_existing(tree).map_err(unusable)? {
-        Ok(store) => (
-            observe(begin, Some(&store), &store.tree, filter).map_err(unusable)?,
-            names_of(begin, &store),
-            store.marker().map_err(unusable)?,
-        ),
-        Err(tree) => (
-            observe(begin, None, &tree, filter).map_err(unusable)?,
-            Names::system(begin.numeric_owner),
-            None,
-        ),
+    let have = match Store::open_existing(tree).map_err(unusable)? {
+        Ok(store) => {
+            let marker = store.marker().map_err(unusable)?;
+            let scan = observe(begin, Some(&store), &store.tree, filter).map_err(unusable)?;
+            let observed = scan.manifest(&mut names_of(begin, &store)).ok();
+            let intact = observed.as_ref().zip(marker).and_then(|(observed, (marker, _))| {
+                class_of(&store, observed, marker.release, superuser)
+            });
+            Have { intact, ..have(&scan, observed.as_ref(), superuser, marker) }
+        }
+        Err(tree) => {
+            let scan = observe(begin, None, &tree, filter).map_err(unusable)?;
+            let observed = scan.manifest(&mut Names::system(begin.numeric_owner)).ok();
+            have(&scan, observed.as_ref(), superuser, None)
+        }
     };
-    let observed = scan.manifest(&mut names).ok();
-    sender.send(&ToController::Have(have(&scan, observed.as_ref(), superuser, marker)));
+    sender.send(&ToController::Have(have));
     Ok(())
+}
+
+/// In which class the tree is the release that it claims to be.
+fn class_of(
+    store: &Store,
+    observed: &Manifest,
+    release: ReleaseId,
+    superuser: bool,
+) -> Option<ProofClass> {
+    if observed.release_id() == release {
+        return Some(ProofClass::Full);
+    }
+    if superuser {
+        return None;
+    }
+    let claimed = Manifest::decode(&store.manifest().ok()??).ok()?;
+    let class = ProofClass::WithoutOwner;
+    (claimed.release_id() == release && claimed.proof(class) == observed.proof(class))
+        .then_some(class)
 }
 
 fn filter_of(begin: &Begin) -> Result<Filter, Failure> {
@@ -235,7 +257,7 @@ fn have(
         _ => None,
     });
     let (files, bytes) = sizes.fold((0, 0u64), |(n, sum), size| (n + 1, sum.saturating_add(size)));
-    Have { marker, proofs, files, bytes }
+    Have { marker, proofs, intact: None, files, bytes }
 }
 
 /// Opens the destination, inside `limit` if there is one, and makes it if it is missing and `make` says

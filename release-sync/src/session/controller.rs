@@ -113,7 +113,7 @@ pub(crate) struct Controller {
 }
 
 impl Controller {
-    /// Starts a session: greeting and `Begin` are ready to be sent.
+    /// Prepares a session: greeting and `Begin` are ready to be sent.
     pub(crate) fn new(goal: Goal, begin: Begin, silence: Duration, now: Instant) -> Self {
         let mut outbox = Outbox::default();
         outbox.push(wire::greeting());
@@ -141,6 +141,14 @@ impl Controller {
     }
 
     // -- what happened --
+
+    /// A transport to the host is there. `opened` says that [`Self::opening`] was sent on it already.
+    pub(crate) fn handle_connected(&mut self, opened: bool, now: Instant) {
+        (self.heard, self.said) = (now, now);
+        while opened && let Some(bytes) = self.outbox.front() {
+            self.handle_transmitted(bytes.len(), now);
+        }
+    }
 
     /// Bytes came from the host.
     pub(crate) fn handle_bytes(&mut self, bytes: &[u8], now: Instant) -> Result<(), Error> {
@@ -273,6 +281,11 @@ impl Controller {
             self.outbox.push(control(&ToAgent::Abort));
             self.phase = Phase::Over;
         }
+    }
+
+    /// What is said first, without waiting for the agent's greeting.
+    pub(crate) fn opening(&self) -> Vec<u8> {
+        self.outbox.all()
     }
 
     /// How much was done.

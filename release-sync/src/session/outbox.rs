@@ -46,6 +46,12 @@ impl Outbox {
         self.chunks.front().map(|chunk| &chunk.bytes()[self.sent..])
     }
 
+    /// Everything that is to go.
+    pub(super) fn all(&self) -> Vec<u8> {
+        let bytes: Vec<&[u8]> = self.chunks.iter().map(Chunk::bytes).collect();
+        bytes.concat()[self.sent..].to_vec()
+    }
+
     /// `count` bytes of [`Self::front`] are gone.
     pub(super) fn consume(&mut self, count: usize) {
         self.sent += count;

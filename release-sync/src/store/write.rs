@@ -68,9 +68,9 @@ impl FileWriter {
                     self.literal += bytes.len() as u64;
                     self.append(bytes)?;
                 }
-                Op::Copy { offset, len } => {
-                    self.matched += len;
-                    self.copy(offset, len)?;
+                Op::Copy { offset, length } => {
+                    self.matched += length;
+                    self.copy(offset, length)?;
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Postcard names a variant and a field by its position: add at the end, never reorder.
 
-use release_core::{Generation, Marker, Proof, ReleaseId};
+use release_core::{Generation, Marker, Proof, ProofClass, ReleaseId};
 use serde::{Deserialize, Serialize};
 
 use super::{Frame, FrameKind, WireError};
@@ -123,6 +123,8 @@ pub(crate) struct Have {
     /// What it is found to be, in each class that the agent can show: at most two, none where
     /// something can't be read.
     pub(crate) proofs: Vec<Proof>,
+    /// The class in which the tree is what its marker claims; only looked at for an inspection.
+    pub(crate) intact: Option<ProofClass>,
     /// Regular files in the tree.
     pub(crate) files: u64,
     /// Their bytes.

@@ -54,9 +54,9 @@ impl PayloadBuilder {
         MAX_PAYLOAD_RAW - self.raw.len()
     }
 
-    /// Is there nothing in it?
-    pub(crate) fn is_empty(&self) -> bool {
-        self.raw.is_empty()
+    /// Bytes that are in it, before compression.
+    pub(crate) fn length(&self) -> usize {
+        self.raw.len()
     }
 
     /// Adds a part. Header and ops must fit into [`Self::room`].
