@@ -49,6 +49,20 @@ fn keys_are_exchanged_anew_amid_a_transfer() {
     transport.close();
 }
 
+/// With next to no room in the socket every packet is sent in parts: chunks, window adjustments and those
+/// of key exchanges. Nothing may wait for another for ever.
+#[test]
+fn packets_are_sent_in_parts_amid_key_exchanges() {
+    let sshd = Sshd::start_with(&["RekeyLimit=1M"], "");
+    let session = connect(&sshd);
+    rustix::net::sockopt::set_socket_send_buffer_size(&*session.socket, 1).unwrap();
+    let mut transport = session.exec("exec cat").unwrap();
+    exchange(&mut transport, 16 << 20);
+    transport.finish().unwrap();
+    assert_eq!(collect(&mut transport), b"");
+    transport.close();
+}
+
 #[test]
 fn a_flood_on_stderr_blocks_nothing() {
     let sshd = Sshd::start();
