@@ -24,6 +24,8 @@ mod waker;
 pub(crate) use greeting::{MagicError, await_magic};
 pub(crate) use memory::{MemoryReader, MemoryTransport, MemoryWriter, memory_pair};
 pub(crate) use pipe::PipeTransport;
+#[cfg(all(test, feature = "ssh"))]
+pub(crate) use ssh::rig as ssh_rig;
 #[cfg(feature = "ssh")]
 pub(crate) use ssh::{SshSession, SshTransport};
 pub(crate) use text::harmless;

@@ -76,12 +76,7 @@ mod tests {
     fn listen(said: &[u8], timeout: Duration) -> (Result<Vec<u8>, MagicError>, Vec<u8>) {
         let (mut transport, reader, mut writer) = memory_pair(64 << 10).unwrap();
         writer.write_all(said).unwrap();
-        let heard = await_magic(
-            &mut transport,
-            &MAGIC,
-            &Waker::new().unwrap(),
-            timeout,
-        );
+        let heard = await_magic(&mut transport, &MAGIC, &Waker::new().unwrap(), timeout);
         drop((reader, writer));
         let mut rest = Vec::new();
         let mut buffer = [0; 100];

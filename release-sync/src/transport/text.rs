@@ -41,8 +41,7 @@ pub(crate) fn harmless(words: &[u8]) -> String {
 }
 
 fn visible(character: char) -> String {
-    let turns_direction =
-        matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns_direction = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if character == '\t' {
         String::from(" ")
     } else if character.is_control() || turns_direction {
