@@ -1,15 +1,20 @@
 //! A sync engine: rsync's delta transfer, native, fanned out to many hosts over SSH.
 
 mod bootstrap;
+#[cfg(feature = "fs")]
+#[allow(dead_code)]
 mod confine;
 mod delta;
 mod error;
+#[allow(dead_code)]
 mod filter;
 mod fleet;
 mod host;
 mod monitor;
 mod options;
 mod report;
+#[cfg(feature = "fs")]
+#[allow(dead_code)]
 mod scan;
 mod transport;
 
