@@ -30,17 +30,22 @@ pub(super) fn parse(text: &str) -> Result<Vec<Pattern>, Reason> {
         None if text.starts_with("\\!") => (&text[1..], true),
         None => (text, true),
     };
-    let one = |text: &str| parse_one(text, excludes);
-    match text.strip_suffix("/***") {
-        Some(directory) if !directory.is_empty() => Ok(vec![
-            one(&format!("{directory}/"))?,
-            one(&format!("{directory}/**"))?,
-        ]),
+    // In a pattern without magic a backslash is a backslash, says rsync.
+    let has_magic = text.contains(['*', '?', '[']);
+    let one = |text: &str| parse_one(text, excludes, has_magic);
+    let before_stars = text.trim_end_matches('*');
+    match before_stars.strip_suffix('/') {
+        Some(directory) if !directory.is_empty() && text.len() >= before_stars.len() + 3 => {
+            Ok(vec![
+                one(&format!("{directory}/"))?,
+                one(&format!("{directory}/**"))?,
+            ])
+        }
         _ => Ok(vec![one(text)?]),
     }
 }
 
-fn parse_one(text: &str, excludes: bool) -> Result<Pattern, Reason> {
+fn parse_one(text: &str, excludes: bool, has_magic: bool) -> Result<Pattern, Reason> {
     let (body, only_directories) = match text.strip_suffix('/') {
         Some(body) => (body, true),
         None => (text, false),
@@ -57,24 +62,26 @@ fn parse_one(text: &str, excludes: bool) -> Result<Pattern, Reason> {
         }
     }
     let is_path = anchored || body.contains('/') || body.contains("**");
-    // rsync lets a leading `**/` match nothing at all, but not one further on.
-    let (start, body) = match body.strip_prefix("**/") {
-        Some(rest) if !rest.is_empty() => ("(?:.*/)?", rest),
+    let (start, body) = match body.trim_start_matches('*').strip_prefix('/') {
+        // A leading `**/` may match nothing at all; one further on takes at least two slashes.
+        Some(rest) if body.starts_with("**") => ("(?:.*/)?", rest),
         _ if is_path && !anchored => ("(?:.*/)?", body),
         _ => ("", body),
     };
     Ok(Pattern {
-        regex: format!("^{start}{}$", translate(body)?),
-        subject: if is_path { Subject::Path } else { Subject::Name },
+        regex: format!("^{start}{}$", translate(body, has_magic)?),
+        subject: if is_path {
+            Subject::Path
+        } else {
+            Subject::Name
+        },
         excludes,
         only_directories,
     })
 }
 
-fn translate(body: &str) -> Result<String, Reason> {
+fn translate(body: &str, has_magic: bool) -> Result<String, Reason> {
     let mut rest = body.as_bytes();
-    // In a pattern without magic a backslash is a backslash, says rsync.
-    let has_magic = rest.iter().any(|byte| b"*?[".contains(byte));
     let mut regex = String::new();
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
@@ -109,6 +116,7 @@ fn class(rest: &mut &[u8]) -> Result<String, Reason> {
         let byte = take(rest).ok_or(OPEN)?;
         match byte {
             b']' if !is_first => break,
+            b'/' => return Err("a class in it holds a slash, which a class never matches"),
             b'[' if rest.first() == Some(&b':') => set.push_str(named_class(rest)?),
             _ => {
                 let low = unescape(byte, rest).ok_or(OPEN)?;
@@ -163,7 +171,11 @@ fn take(rest: &mut &[u8]) -> Option<u8> {
 }
 
 fn unescape(byte: u8, rest: &mut &[u8]) -> Option<u8> {
-    if byte == b'\\' { take(rest) } else { Some(byte) }
+    if byte == b'\\' {
+        take(rest)
+    } else {
+        Some(byte)
+    }
 }
 
 /// A byte that stands for itself, inside a class or outside.
