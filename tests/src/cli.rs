@@ -21,13 +21,18 @@ use crate::sshd::{Rack, Sshd};
 const PROGRAM: &str = "RELEASE_CLI";
 const AGENT: &str = "RELEASE_AGENT";
 
+/// What hosts are called: words that are in no message by chance.
+pub const NAMES: [&str; 4] = ["alpha", "bravo", "charlie", "foxtrot"];
+
 /// An operator's place: a configuration, a state directory, and the program.
 #[derive(Debug)]
 pub struct Cli {
     program: PathBuf,
     folder: TempDir,
     head: String,
-    hosts: String,
+    hosts: Vec<(&'static str, SocketAddr)>,
+    /// Configuration keys whose files may be root's alone.
+    secrets: [(&'static str, PathBuf); 2],
     /// Whose process it is, if not ours.
     user: Option<u32>,
 }
@@ -65,70 +70,69 @@ impl Cli {
             program: program(),
             folder,
             head,
-            hosts: String::new(),
+            hosts: Vec::new(),
+            secrets: [
+                ("identity", rack.identity()),
+                ("known_hosts", rack.known_hosts()),
+            ],
             user: None,
         }
     }
 
-    /// One who deploys to these hosts; they are called `a`, `b`, ….
+    /// One who deploys to these hosts, which are called [`NAMES`].
     pub fn with_hosts(rack: &Rack, source: &Path, hosts: &[Sshd]) -> Self {
-        (hosts.iter().zip('a'..)).fold(Self::new(rack, source), |cli, (host, name)| {
-            cli.host(&name.to_string(), host.address())
-        })
-    }
-
-    /// Adds a host, or somebody who stands before it.
-    #[must_use]
-    pub fn host(mut self, name: &str, address: SocketAddr) -> Self {
-        self.hosts += &format!(
-            "[[host]]\nname = {name:?}\naddress = \"{}\"\nport = {}\n",
-            address.ip(),
-            address.port()
+        let mut cli = Self::new(rack, source);
+        assert!(
+            hosts.len() <= NAMES.len(),
+            "there are more hosts than names"
         );
-        self
+        for (name, host) in NAMES.into_iter().zip(hosts) {
+            cli.reach(name, host.address());
+        }
+        cli
     }
 
-    /// Replaces a line of the configuration that begins with `key`, or appends to its end.
-    #[must_use]
-    pub fn set(mut self, key: &str, value: &str) -> Self {
-        let is_it = |line: &&str| line.starts_with(&format!("{key} = "));
-        let old = self.head.lines().find(is_it);
+    /// From now on, the host of this name is reached at `address`: its own, or that of a proxy.
+    pub fn reach(&mut self, name: &'static str, address: SocketAddr) {
+        self.hosts.retain(|(other, _)| *other != name);
+        self.hosts.push((name, address));
+    }
+
+    /// Replaces the value of a key of the configuration.
+    pub fn set(&mut self, key: &str, value: impl std::fmt::Debug) {
+        let prefix = format!("{key} = ");
+        let old = self.head.lines().find(|line| line.starts_with(&prefix));
         let old = old.unwrap_or_else(|| panic!("no `{key}` in:\n{}", self.head));
-        self.head = self.head.replace(old, &format!("{key} = {value}"));
-        self
+        self.head = self.head.replace(old, &format!("{prefix}{value:?}"));
     }
 
-    /// Adds a section, or more keys of the last one.
-    #[must_use]
-    pub fn section(mut self, text: &str) -> Self {
-        self.head += text;
+    /// Adds lines to the configuration: a section.
+    pub fn add(&mut self, lines: &str) {
+        self.head += lines;
         self.head.push('\n');
-        self
     }
 
-    /// Runs as `nobody`, with copies of what root alone may read.
-    #[must_use]
-    pub fn as_nobody(mut self, rack: &Rack) -> Self {
+    /// From now on it is run by a user who may do nothing, with copies of what root alone may read.
+    pub fn become_nobody(&mut self) {
         const NOBODY: u32 = 65_534;
         let folder = self.folder.path().to_owned();
-        let agent = self.program.with_file_name("release-agent");
-        for file in [&self.program, &agent, &rack.identity(), &rack.known_hosts()] {
-            let name = file.file_name().expect("a file has a name");
-            fs::copy(file, folder.join(name)).expect("a file can be copied");
+        let copy = |file: &Path| {
+            let copy = folder.join(file.file_name().expect("a file has a name"));
+            fs::copy(file, &copy).expect("a file can be copied");
+            copy
+        };
+        copy(&self.program.with_file_name("release-agent"));
+        self.program = copy(&self.program);
+        for (key, file) in self.secrets.clone() {
+            self.set(key, copy(&file));
         }
-        self.program = folder.join("release-cli");
-        let quoted = |name: &str| format!("{:?}", folder.join(name));
-        let mut this = self
-            .set("identity", &quoted("id_ed25519"))
-            .set("known_hosts", &quoted("known_hosts"));
         let owned = Command::new("chown")
             .args(["-R", &NOBODY.to_string()])
             .arg(&folder)
             .status()
             .expect("chown is there");
         assert!(owned.success(), "chown: {owned}");
-        this.user = Some(NOBODY);
-        this
+        self.user = Some(NOBODY);
     }
 
     /// `deploy --no-snapshot`, to its end.
@@ -150,7 +154,7 @@ impl Cli {
 
     fn command(&self) -> Command {
         let file = self.folder.path().join("release.toml");
-        fs::write(&file, format!("{}{}", self.head, self.hosts)).expect("a file can be written");
+        fs::write(&file, self.configuration()).expect("a file can be written");
         let mut command = Command::new(&self.program);
         command
             .arg("--config")
@@ -166,6 +170,18 @@ impl Cli {
             command.uid(user).gid(user);
         }
         command
+    }
+
+    fn configuration(&self) -> String {
+        let host = |(name, address): &(&str, SocketAddr)| {
+            format!(
+                "[[host]]\nname = {name:?}\naddress = \"{}\"\nport = {}\n",
+                address.ip(),
+                address.port()
+            )
+        };
+        let hosts: String = self.hosts.iter().map(host).collect();
+        self.head.clone() + &hosts
     }
 }
 

@@ -8,6 +8,7 @@ mod processes;
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::loopback;
 
-/// Hosts that share a path, a client's key and a known_hosts file.
+/// Hosts that share a path, a client's key and a known_hosts file. The key lets in root, and `www`.
 #[derive(Debug)]
 pub struct Rack(Arc<Shared>);
 
@@ -29,12 +30,15 @@ struct Shared {
     mount_point: PathBuf,
 }
 
+/// The user id of `www`, who exists on hosts only.
+pub const WWW: u32 = 4242;
+
 /// What is special about a host.
 #[derive(Debug, Default)]
 pub struct SshdOptions {
     /// Lines for `sshd_config`, such as `RekeyLimit 1M`.
     pub config: Vec<String>,
-    /// The shell that root logs in with, in place of the machine's: a program's path.
+    /// The shell that root logs in with: a program's path. Default: `/bin/sh`.
     pub login_shell: Option<PathBuf>,
     /// The shared path is a tmpfs of this many bytes: a disk that is easily full.
     pub disk: Option<u64>,
@@ -63,6 +67,8 @@ impl Rack {
         let mount_point = Path::new("/srv/release-test").join(unique);
         fs::create_dir_all(&mount_point).expect("a mount point can be made: are you root?");
         fs::create_dir_all("/run/sshd").expect("sshd's own folder can be made");
+        // What it holds is not secret, but for the key: `www` looks in here too.
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");
         fs::write(folder.path().join("known_hosts"), "").expect("a file can be written");
         generate_key(&folder.path().join("id_ed25519"));
         Self(Arc::new(Shared {
@@ -71,7 +77,7 @@ impl Rack {
         }))
     }
 
-    /// The private key that every host lets in as root.
+    /// The private key that every host lets in.
     pub fn identity(&self) -> PathBuf {
         self.0.folder.path().join("id_ed25519")
     }
@@ -253,14 +259,8 @@ fn spawn(folder: &Path, mount_point: &Path, options: &SshdOptions) -> Child {
             mount_point.display()
         ),
     };
-    if let Some(shell) = &options.login_shell {
-        let passwd = format!(
-            "root:x:0:0:root:/root:{}\nsshd:x:105:65534::/run/sshd:/usr/sbin/nologin\n",
-            shell.display()
-        );
-        fs::write(folder.join("passwd"), passwd).expect("a file can be written");
-        script += "mount --bind passwd /etc/passwd\n";
-    }
+    fs::write(folder.join("passwd"), users(folder, options)).expect("a file can be written");
+    script += "mount --bind passwd /etc/passwd\n";
     script += "exec /usr/sbin/sshd -D -e -f sshd_config";
     let log = File::create(folder.join("log")).expect("a log can be made");
     // setpriv: if this thread is killed, the host must not stay behind.
@@ -275,6 +275,26 @@ fn spawn(folder: &Path, mount_point: &Path, options: &SshdOptions) -> Child {
         .stderr(log)
         .spawn()
         .expect("setpriv and unshare are there: they come with util-linux")
+}
+
+/// The machine's users, but root with the shell that was asked for, and `www` beside it.
+fn users(folder: &Path, options: &SshdOptions) -> String {
+    let www = folder.join("www");
+    fs::create_dir_all(&www).expect("a folder can be made");
+    chown(&www, Some(WWW), Some(WWW)).expect("root can give a folder away");
+    let machine = fs::read_to_string("/etc/passwd").expect("a machine has users");
+    let shell = options
+        .login_shell
+        .as_deref()
+        .unwrap_or(Path::new("/bin/sh"));
+    let ours = format!(
+        "root:x:0:0:root:/root:{}\nwww:x:{WWW}:{WWW}:www:{}:/bin/sh\n",
+        shell.display(),
+        www.display()
+    );
+    let is_ours = |line: &&str| line.starts_with("root:") || line.starts_with("www:");
+    let others = machine.lines().filter(|line| !is_ours(line));
+    ours + &others.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn config(folder: &Path, identity: &Path, address: SocketAddr, options: &SshdOptions) -> String {
@@ -415,6 +435,21 @@ mod tests {
         eventually(|| host.agents().len() == 1);
         assert_eq!(host.kill_agents(), 1);
         eventually(|| host.agents().is_empty());
+    }
+
+    #[test]
+    fn www_logs_in_and_is_not_root() {
+        let rack = Rack::new();
+        let host = rack.host();
+        let user = Command::new("ssh")
+            .args(ssh_options(&rack, host.address()))
+            .args([
+                &format!("www@{}", host.address().ip()),
+                "id -un; touch ~/file",
+            ])
+            .output()
+            .unwrap();
+        assert_eq!(user.stdout, b"www\n");
     }
 
     #[test]
