@@ -30,7 +30,7 @@ use self::limits::Budget;
 use self::stage::Staging;
 use self::streams::Sender;
 use crate::session::{self, Order};
-use crate::wire::{FaultKind, Purpose, Settled, ToController};
+use crate::wire::{FaultKind, Settled, ToController};
 
 /// What the session's thread is told.
 #[derive(Debug)]
@@ -126,10 +126,9 @@ impl Server {
         match (order, std::mem::replace(&mut self.state, State::Over)) {
             (Order::Begin(begin), State::Idle) => {
                 self.silence = Duration::from_secs(begin.silence_seconds.max(1).into());
-                let inspect = begin.purpose == Purpose::Inspect;
-                let destination = Destination::open(begin, self.limit.as_deref(), &self.sender)?;
-                self.session.handle_scanned();
-                if !inspect {
+                let limit = self.limit.as_deref();
+                if let Some(destination) = Destination::open(begin, limit, &self.sender)? {
+                    self.session.handle_scanned();
                     self.state = State::Open(Box::new(destination));
                 }
                 Ok(())

@@ -50,6 +50,16 @@ impl Root {
         }
     }
 
+    /// Another handle on the same directory.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            fd: self.fd.try_clone()?,
+            path: self.path.clone(),
+            has_openat2: self.has_openat2,
+            may_hide_reads: AtomicBool::new(self.may_hide_reads.load(Ordering::Relaxed)),
+        })
+    }
+
     /// Where the root was found, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path

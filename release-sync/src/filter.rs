@@ -71,6 +71,12 @@ impl Filter {
         })
     }
 
+    /// A filter that lets everything through.
+    pub(crate) fn none() -> Self {
+        let table = || Table { set: RegexSet::empty(), rules: Vec::new() };
+        Self { names: table(), paths: table() }
+    }
+
     /// Does this filter let everything through?
     pub(crate) fn is_empty(&self) -> bool {
         self.names.rules.is_empty() && self.paths.rules.is_empty()

@@ -10,7 +10,7 @@ use super::fault::Failure;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::filter::Filter;
-use crate::scan::{Names, Scan, ScanOptions, scan_tree};
+use crate::scan::{Names, Scan, ScanOptions, Written, scan_tree};
 use crate::store::{self, Lock, Store, Undo};
 use crate::tree::FoundKind;
 use crate::wire::{Begin, FaultKind, Have, Purpose, Settled, Staged, ToController, Welcome};
@@ -127,7 +127,7 @@ impl Destination {
         if self.marker.map(|marker| marker.release) != Some(release) {
             self.store.set_manifest(manifest)?;
         }
-        if scan.hashed > 0 || !scan.index_was_exact {
+        if scan.is_news() {
             self.store.set_index(&scan.index())?;
         }
         if self.marker != Some(marker) {
@@ -156,6 +156,16 @@ pub(super) fn observe(
     options.checksum = begin.checksum;
     options.index = index.as_ref();
     scan_tree(tree, &options)
+}
+
+/// Scans the tree after a commit. `written` has the digests of the files that were put there.
+pub(super) fn observe_after(destination: &Destination, written: &Written) -> io::Result<Scan> {
+    let index = destination.store.index();
+    let mut options = ScanOptions::new(&destination.filter);
+    options.checksum = destination.begin.checksum;
+    options.index = index.as_ref();
+    options.written = Some(written);
+    scan_tree(&destination.store.tree, &options)
 }
 
 fn inspect(

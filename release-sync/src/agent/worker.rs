@@ -84,8 +84,8 @@ impl Pool {
             let (queue, tasks) = mpsc::channel();
             let writer = Writer {
                 shared: Arc::clone(shared),
-                parents: ParentCache::new(),
-                old_parents: ParentCache::new(),
+                parents: ParentCache::default(),
+                old_parents: ParentCache::default(),
                 open: HashMap::new(),
             };
             let events = events.clone();

@@ -59,8 +59,8 @@ impl Commit<'_> {
         let mut work = Work {
             commit: self,
             retained: self.retained(),
-            in_tree: ParentCache::new(),
-            in_stage: ParentCache::new(),
+            in_tree: ParentCache::default(),
+            in_stage: ParentCache::default(),
             committed: Committed::default(),
         };
         let at = |path: &RelPath| {

@@ -92,7 +92,7 @@ impl Stage {
         plan: &Plan,
         owners: Option<&Owners>,
     ) -> io::Result<()> {
-        let mut parents = ParentCache::new();
+        let mut parents = ParentCache::default();
         let mut ensured: Option<&[u8]> = None;
         for step in &plan.steps {
             let entry = &manifest.entries()[step.entry as usize];
