@@ -14,7 +14,8 @@ use super::signature::{Signature, Sum};
 #[derive(Debug)]
 pub(crate) struct Index {
     signature: Signature,
-    /// Bit [`filter_bits`](Self::filter_bits) of a key is set if a block may have that key.
+    /// A Bloom filter: for each block two bits are set, both in the word that the topmost
+    /// `filter_bits` bits of its key name.
     filter: Vec<u64>,
     filter_bits: u32,
     /// The keys of all blocks of full length, sorted.
@@ -43,9 +44,20 @@ fn top(key: u32, bits: u32) -> usize {
     (key >> (32 - bits)) as usize
 }
 
+/// The bits of a key in its word of the filter.
+#[inline(always)]
+fn filter_mask(key: u32) -> u64 {
+    1 << (key % 64) | 1 << (key >> 6 & 63)
+}
+
+/// How many topmost bits tell so many keys apart, more or less; at least one.
+fn bits(keys: usize) -> u32 {
+    keys.next_power_of_two().trailing_zeros().max(1)
+}
+
 impl Index {
-    /// Bits of the filter for each block: one in so many is set.
-    const FILTER_SHARE: usize = 32;
+    /// Words of the filter: one for so many blocks, or up to twice as many words.
+    const BLOCKS_A_WORD: usize = 2;
 
     /// Sorts a signature for searching.
     pub(crate) fn new(signature: Signature) -> Self {
@@ -59,16 +71,12 @@ impl Index {
         let (keys, mut order): (Vec<u32>, Vec<u32>) = pairs.into_iter().unzip();
         sort_equals(&keys, &mut order, signature.sums());
 
-        let filter_bits = (full * Self::FILTER_SHARE)
-            .next_power_of_two()
-            .trailing_zeros()
-            .max(6);
-        let mut filter = vec![0u64; 1 << (filter_bits - 6)];
+        let filter_bits = bits(full / Self::BLOCKS_A_WORD);
+        let mut filter = vec![0u64; 1 << filter_bits];
         for &key in &keys {
-            let bit = top(key, filter_bits);
-            filter[bit / 64] |= 1 << (bit % 64);
+            filter[top(key, filter_bits)] |= filter_mask(key);
         }
-        let slot_bits = full.next_power_of_two().trailing_zeros().max(1);
+        let slot_bits = bits(full);
         Self {
             slots: slots(&keys, slot_bits),
             signature,
@@ -85,12 +93,13 @@ impl Index {
         self.signature.blocks()
     }
 
-    /// May a block of full length have this weak sum? Wrong for about one sum in
-    /// [`FILTER_SHARE`](Self::FILTER_SHARE) that no block has, never for one that a block has.
+    /// May a block of full length have this weak sum? Wrong for hardly one in a hundred sums that no
+    /// block has, never for one that a block has.
     #[inline(always)]
     pub(super) fn may_have(&self, weak: u32) -> bool {
-        let bit = top(key(weak), self.filter_bits);
-        self.filter[bit / 64] >> (bit % 64) & 1 != 0
+        let key = key(weak);
+        let mask = filter_mask(key);
+        self.filter[top(key, self.filter_bits)] & mask == mask
     }
 
     /// Has a block of full length this weak sum?
@@ -214,7 +223,7 @@ mod tests {
         let passed = (0..100_000u32)
             .filter(|i| index.may_have(i.wrapping_mul(0x0003_0005) + 2))
             .count();
-        assert!(passed < 100_000 / 16, "{passed}");
+        assert!(passed < 100_000 / 64, "{passed}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Index;
 use super::ops::OpWriter;
 use super::signature::{LANES, Sum, sums};
-use super::weak::Weak;
+use super::weak::{Rolling, Weak};
 
 /// What a part of a new file consists of, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,25 +153,20 @@ impl<'a> Search<'a> {
 
     /// Goes on to where the weak sum is that of a block.
     fn walk(&mut self) {
-        'afresh: while let Some(rest) = self.window.get(self.at..) {
-            self.effort.spend(self.length);
-            for (at, weak) in (self.at..).zip(Weak::rolling(rest, self.length)) {
-                if !self.index.may_have(weak) {
-                    continue;
-                }
-                let wait = self.effort.wait(at);
-                if wait > 0 {
-                    self.at = at + wait.max(self.length);
-                    continue 'afresh;
-                }
-                if self.index.has(weak) {
-                    self.at = at;
-                    self.gait = Gait::Stride;
-                    return;
-                }
-                self.effort.spend(Effort::LOOKUP);
+        self.effort.spend(self.length);
+        let mut rolling = Rolling::new(self.window, self.length, self.at);
+        while let Some((at, weak)) = rolling.next_where(|weak| self.index.may_have(weak)) {
+            let wait = self.effort.wait(at);
+            if wait > 0 {
+                self.at = at + wait.max(self.length);
+                return;
             }
-            break;
+            if self.index.has(weak) {
+                self.at = at;
+                self.gait = Gait::Stride;
+                return;
+            }
+            self.effort.spend(Effort::LOOKUP);
         }
         self.gait = Gait::Tail;
     }
