@@ -154,8 +154,9 @@ impl<'a> Search<'a> {
     /// Goes on to where the weak sum is that of a block.
     fn walk(&mut self) {
         self.effort.spend(self.length);
+        let may_have = self.index.may_have();
         let mut rolling = Rolling::new(self.window, self.length, self.at);
-        while let Some((at, weak)) = rolling.next_where(|weak| self.index.may_have(weak)) {
+        while let Some((at, weak)) = rolling.next_where(&may_have) {
             let wait = self.effort.wait(at);
             if wait > 0 {
                 self.at = at + wait.max(self.length);
@@ -281,5 +282,118 @@ impl Effort {
         let granted = self.granted + Self::SHARE / 2 * at as u64;
         let lacking = (self.spent + self.stride).saturating_sub(granted);
         lacking.div_ceil(Self::SHARE / 2) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::delta::{Blocks, Signature};
+
+    /// Bytes that differ enough, and repeat after `period`.
+    fn periodic(length: usize, period: u32) -> Vec<u8> {
+        let byte = |i: u32| ((i % period).wrapping_mul(0x9e37_79b1) >> 24) as u8;
+        (0..length as u32).map(byte).collect()
+    }
+
+    /// The effort of a search that is expected to find `matches` matches.
+    fn effort(window: &[u8], sums: Vec<Sum>, basis_size: u64, matches: usize) -> u64 {
+        let signature = Signature::parse(sums.as_flattened().to_vec(), basis_size).unwrap();
+        let index = Index::new(signature);
+        let mut search = Search::new(&index, window);
+        assert_eq!(search.by_ref().count(), matches);
+        search.effort.spent
+    }
+
+    /// What may be spent in vain, and sums of blocks at the beginning of each walk.
+    fn bound(window: &[u8], length: usize) -> u64 {
+        10 * (window.len() + LANES * length) as u64
+    }
+
+    /// Sums of the blocks that begin at every position, with wrong strong ones.
+    fn lies(file: &[u8], length: u32, count: usize) -> Vec<Sum> {
+        let mut lies: Vec<Sum> = (0..count)
+            .flat_map(|at| sums(&file[at..at + length as usize], length))
+            .collect();
+        for (number, sum) in (0u32..).zip(&mut lies) {
+            sum[16..].copy_from_slice(&number.to_be_bytes());
+        }
+        lies
+    }
+
+    #[test]
+    fn wrong_strong_sums_cost_no_more_than_a_few_passes() {
+        // Every byte of each of these begins a window whose weak sum is in the signature.
+        let basis_size = 700 * 600;
+        for period in [1, 2, 7, 600] {
+            let window = periodic(400_000, period);
+            let spent = effort(&window, lies(&window, 700, 600), basis_size, 0);
+            assert!(
+                spent > window.len() as u64,
+                "the lies were not looked at: {spent}"
+            );
+            assert!(
+                spent <= bound(&window, 700),
+                "{spent} for a period of {period}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_blocks_cost_no_more_than_short_ones() {
+        let basis_size = 8_000_000;
+        let blocks = Blocks::of(basis_size).unwrap();
+        let length = blocks.length() as usize;
+        for window in [length, 2 * length + 1, 9 * length, 300_000] {
+            let window = vec![0; window];
+            let lie = lies(&vec![0; length], blocks.length(), 1);
+            let sums = vec![lie[0]; blocks.count() as usize];
+            let spent = effort(&window, sums, basis_size, 0);
+            assert!(
+                spent <= bound(&window, length),
+                "{spent} for {}",
+                window.len()
+            );
+        }
+    }
+
+    #[test]
+    fn a_slot_full_of_other_sums_costs_no_more_either() {
+        // Weak sums that share the filter's bits and the slot with that of the window, as far as
+        // small distances to its key go.
+        let window = vec![0u8; 400_000];
+        let zeros = sums(&window[..700], 700)[0];
+        let weak = u32::from_be_bytes([zeros[0], zeros[1], zeros[2], zeros[3]]);
+        // The multiplier of the index's keys, and its inverse modulo 2³² by Newton's iteration.
+        let times = 0x9e37_79b1u32;
+        let inverse = (0..5).fold(times, |inverse, _| {
+            inverse.wrapping_mul(2u32.wrapping_sub(times.wrapping_mul(inverse)))
+        });
+        let neighbour = |distance: u32| {
+            let key = weak.wrapping_mul(times) ^ (distance + 1) << 12;
+            let mut sum = zeros;
+            sum[..4].copy_from_slice(&key.wrapping_mul(inverse).to_be_bytes());
+            sum
+        };
+        let sums: Vec<Sum> = (0..600).map(neighbour).collect();
+        let spent = effort(&window, sums, 700 * 600, 0);
+        assert!(
+            spent > window.len() as u64,
+            "the slot was not looked into: {spent}"
+        );
+        assert!(spent <= bound(&window, 700), "{spent}");
+    }
+
+    #[test]
+    fn an_unchanged_file_is_hashed_once() {
+        let window = periodic(700 * 600, u32::MAX);
+        let sums = sums(&window, 700);
+        let spent = effort(&window, sums, 700 * 600, 600);
+        assert!(
+            spent <= (window.len() + LANES * 700 + 700) as u64,
+            "{spent}"
+        );
     }
 }
