@@ -10,7 +10,7 @@ use super::signature::{Signature, Sum};
 /// and cut into slots of about one each; among blocks with equal weak sums the strong one decides, by
 /// bisection. So a host gains nothing by a signature whose sums are all the same.
 ///
-/// Takes at most about 12 MiB, signature included.
+/// Takes at most about 8 MiB, signature included.
 #[derive(Debug)]
 pub(crate) struct Index {
     signature: Signature,

@@ -80,7 +80,7 @@ struct Match {
     length: usize,
 }
 
-/// The matches in a window, in its order, none overlapping another.
+/// The matches in a window, in its order. Only a short last block may overlap the one before it.
 ///
 /// It has two gaits. Walking, it rolls the weak sum over the window byte by byte until a block may
 /// have it. From there, and for as long as block follows block, it strides: the sums of the next
@@ -96,8 +96,6 @@ struct Search<'a> {
     at: usize,
     /// Sums of the blocks from `at` on, as far as they are known; only while striding.
     ahead: std::vec::IntoIter<Sum>,
-    /// End of the last match.
-    matched: usize,
     /// The block that follows the last match in the basis.
     expected: u32,
     effort: Effort,
@@ -145,7 +143,6 @@ impl<'a> Search<'a> {
             gait: Gait::Walk,
             at: 0,
             ahead: Vec::new().into_iter(),
-            matched: 0,
             expected: 0,
             effort: Effort::new(window.len(), length * LANES),
         }
@@ -198,7 +195,6 @@ impl<'a> Search<'a> {
             length: self.length,
         };
         self.at += self.length;
-        self.matched = self.at;
         self.expected = block + 1;
         Some(found)
     }
@@ -227,8 +223,7 @@ impl<'a> Search<'a> {
         let (block, length, sum) = self.index.short_block()?;
         let at = self.window.len().checked_sub(length)?;
         let tail = &self.window[at..];
-        let is_it = at >= self.matched
-            && Weak::of(tail).value().to_be_bytes() == sum[..4]
+        let is_it = Weak::of(tail).value().to_be_bytes() == sum[..4]
             && sums(tail, self.length as u32) == [*sum];
         is_it.then(|| Match {
             at,

@@ -74,7 +74,7 @@ fn matched_by_fast_rsync(basis: &[u8], new: &[u8]) -> u64 {
     let mut matched = 0;
     // librsync's delta: a magic number, then commands, each followed by its numbers, big-endian.
     let mut rest = &delta[4..];
-    let mut number = |rest: &mut &[u8], bytes: usize| {
+    let number = |rest: &mut &[u8], bytes: usize| {
         let (digits, later) = rest.split_at(bytes);
         *rest = later;
         digits
