@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Index;
 use super::ops::OpWriter;
 use super::signature::{LANES, Sum, sums};
-use super::weak::Weak;
+use super::weak::{Rolling, Weak};
 
 /// What a part of a new file consists of, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ struct Match {
     length: usize,
 }
 
-/// The matches in a window, in its order, none overlapping another.
+/// The matches in a window, in its order. Only a short last block may overlap the one before it.
 ///
 /// It has two gaits. Walking, it rolls the weak sum over the window byte by byte until a block may
 /// have it. From there, and for as long as block follows block, it strides: the sums of the next
@@ -96,8 +96,6 @@ struct Search<'a> {
     at: usize,
     /// Sums of the blocks from `at` on, as far as they are known; only while striding.
     ahead: std::vec::IntoIter<Sum>,
-    /// End of the last match.
-    matched: usize,
     /// The block that follows the last match in the basis.
     expected: u32,
     effort: Effort,
@@ -145,7 +143,6 @@ impl<'a> Search<'a> {
             gait: Gait::Walk,
             at: 0,
             ahead: Vec::new().into_iter(),
-            matched: 0,
             expected: 0,
             effort: Effort::new(window.len(), length * LANES),
         }
@@ -153,25 +150,21 @@ impl<'a> Search<'a> {
 
     /// Goes on to where the weak sum is that of a block.
     fn walk(&mut self) {
-        'afresh: while let Some(rest) = self.window.get(self.at..) {
-            self.effort.spend(self.length);
-            for (at, weak) in (self.at..).zip(Weak::rolling(rest, self.length)) {
-                if !self.index.may_have(weak) {
-                    continue;
-                }
-                let wait = self.effort.wait(at);
-                if wait > 0 {
-                    self.at = at + wait.max(self.length);
-                    continue 'afresh;
-                }
-                if self.index.has(weak) {
-                    self.at = at;
-                    self.gait = Gait::Stride;
-                    return;
-                }
-                self.effort.spend(Effort::LOOKUP);
+        self.effort.spend(self.length);
+        let may_have = self.index.may_have();
+        let mut rolling = Rolling::new(self.window, self.length, self.at);
+        while let Some((at, weak)) = rolling.next_where(&may_have) {
+            let wait = self.effort.wait(at);
+            if wait > 0 {
+                self.at = at + wait.max(self.length);
+                return;
             }
-            break;
+            if self.index.has(weak) {
+                self.at = at;
+                self.gait = Gait::Stride;
+                return;
+            }
+            self.effort.spend(Effort::LOOKUP);
         }
         self.gait = Gait::Tail;
     }
@@ -202,7 +195,6 @@ impl<'a> Search<'a> {
             length: self.length,
         };
         self.at += self.length;
-        self.matched = self.at;
         self.expected = block + 1;
         Some(found)
     }
@@ -231,8 +223,7 @@ impl<'a> Search<'a> {
         let (block, length, sum) = self.index.short_block()?;
         let at = self.window.len().checked_sub(length)?;
         let tail = &self.window[at..];
-        let is_it = at >= self.matched
-            && Weak::of(tail).value().to_be_bytes() == sum[..4]
+        let is_it = Weak::of(tail).value().to_be_bytes() == sum[..4]
             && sums(tail, self.length as u32) == [*sum];
         is_it.then(|| Match {
             at,
@@ -286,5 +277,118 @@ impl Effort {
         let granted = self.granted + Self::SHARE / 2 * at as u64;
         let lacking = (self.spent + self.stride).saturating_sub(granted);
         lacking.div_ceil(Self::SHARE / 2) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::delta::{Blocks, Signature};
+
+    /// Bytes that differ enough, and repeat after `period`.
+    fn periodic(length: usize, period: u32) -> Vec<u8> {
+        let byte = |i: u32| ((i % period).wrapping_mul(0x9e37_79b1) >> 24) as u8;
+        (0..length as u32).map(byte).collect()
+    }
+
+    /// The effort of a search that is expected to find `matches` matches.
+    fn effort(window: &[u8], sums: Vec<Sum>, basis_size: u64, matches: usize) -> u64 {
+        let signature = Signature::parse(sums.as_flattened().to_vec(), basis_size).unwrap();
+        let index = Index::new(signature);
+        let mut search = Search::new(&index, window);
+        assert_eq!(search.by_ref().count(), matches);
+        search.effort.spent
+    }
+
+    /// What may be spent in vain, and sums of blocks at the beginning of each walk.
+    fn bound(window: &[u8], length: usize) -> u64 {
+        10 * (window.len() + LANES * length) as u64
+    }
+
+    /// Sums of the blocks that begin at every position, with wrong strong ones.
+    fn lies(file: &[u8], length: u32, count: usize) -> Vec<Sum> {
+        let mut lies: Vec<Sum> = (0..count)
+            .flat_map(|at| sums(&file[at..at + length as usize], length))
+            .collect();
+        for (number, sum) in (0u32..).zip(&mut lies) {
+            sum[16..].copy_from_slice(&number.to_be_bytes());
+        }
+        lies
+    }
+
+    #[test]
+    fn wrong_strong_sums_cost_no_more_than_a_few_passes() {
+        // Every byte of each of these begins a window whose weak sum is in the signature.
+        let basis_size = 700 * 600;
+        for period in [1, 2, 7, 600] {
+            let window = periodic(400_000, period);
+            let spent = effort(&window, lies(&window, 700, 600), basis_size, 0);
+            assert!(
+                spent > window.len() as u64,
+                "the lies were not looked at: {spent}"
+            );
+            assert!(
+                spent <= bound(&window, 700),
+                "{spent} for a period of {period}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_blocks_cost_no_more_than_short_ones() {
+        let basis_size = 8_000_000;
+        let blocks = Blocks::of(basis_size).unwrap();
+        let length = blocks.length() as usize;
+        for window in [length, 2 * length + 1, 9 * length, 300_000] {
+            let window = vec![0; window];
+            let lie = lies(&vec![0; length], blocks.length(), 1);
+            let sums = vec![lie[0]; blocks.count() as usize];
+            let spent = effort(&window, sums, basis_size, 0);
+            assert!(
+                spent <= bound(&window, length),
+                "{spent} for {}",
+                window.len()
+            );
+        }
+    }
+
+    #[test]
+    fn a_slot_full_of_other_sums_costs_no_more_either() {
+        // Weak sums that share the filter's bits and the slot with that of the window, as far as
+        // small distances to its key go.
+        let window = vec![0u8; 400_000];
+        let zeros = sums(&window[..700], 700)[0];
+        let weak = u32::from_be_bytes([zeros[0], zeros[1], zeros[2], zeros[3]]);
+        // The multiplier of the index's keys, and its inverse modulo 2³² by Newton's iteration.
+        let times = 0x9e37_79b1u32;
+        let inverse = (0..5).fold(times, |inverse, _| {
+            inverse.wrapping_mul(2u32.wrapping_sub(times.wrapping_mul(inverse)))
+        });
+        let neighbour = |distance: u32| {
+            let key = weak.wrapping_mul(times) ^ (distance + 1) << 12;
+            let mut sum = zeros;
+            sum[..4].copy_from_slice(&key.wrapping_mul(inverse).to_be_bytes());
+            sum
+        };
+        let sums: Vec<Sum> = (0..600).map(neighbour).collect();
+        let spent = effort(&window, sums, 700 * 600, 0);
+        assert!(
+            spent > window.len() as u64,
+            "the slot was not looked into: {spent}"
+        );
+        assert!(spent <= bound(&window, 700), "{spent}");
+    }
+
+    #[test]
+    fn an_unchanged_file_is_hashed_once() {
+        let window = periodic(700 * 600, u32::MAX);
+        let sums = sums(&window, 700);
+        let spent = effort(&window, sums, 700 * 600, 600);
+        assert!(
+            spent <= (window.len() + LANES * 700 + 700) as u64,
+            "{spent}"
+        );
     }
 }

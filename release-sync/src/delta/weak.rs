@@ -32,23 +32,6 @@ impl Weak {
         }
     }
 
-    /// The sums of all windows of `length` bytes in `bytes`, in order.
-    #[inline]
-    pub(super) fn rolling(bytes: &[u8], length: usize) -> impl Iterator<Item = u32> {
-        let mut sum = bytes.get(..length).map(Self::of);
-        let entering = bytes.get(length..).unwrap_or_default();
-        let mut rolls = bytes.iter().zip(entering);
-        std::iter::from_fn(move || {
-            let current = sum?;
-            sum = rolls.next().map(|(&old, &new)| {
-                let mut next = current;
-                next.roll(length as u32, old, new);
-                next
-            });
-            Some(current.value())
-        })
-    }
-
     /// Moves the window of `length` bytes by one: `old` leaves it in front, `new` enters it behind.
     #[inline(always)]
     fn roll(&mut self, length: u32, old: u8, new: u8) {
@@ -67,11 +50,56 @@ impl Weak {
     }
 }
 
+/// The weak sums of all windows of one length in some bytes.
+pub(super) struct Rolling<'a> {
+    bytes: &'a [u8],
+    length: usize,
+    /// Where the next window begins.
+    at: usize,
+    /// Its sum; `None` behind the last one.
+    sum: Option<Weak>,
+}
+
+impl<'a> Rolling<'a> {
+    /// The windows of `length` bytes that begin at `at` or later.
+    pub(super) fn new(bytes: &'a [u8], length: usize, at: usize) -> Self {
+        let first = bytes.get(at..).and_then(|rest| rest.get(..length));
+        Self {
+            bytes,
+            length,
+            at,
+            sum: first.map(Weak::of),
+        }
+    }
+
+    /// Where the next window is whose sum is wanted, and that sum.
+    ///
+    /// The one loop that runs for each byte of a new file; not an iterator, which would keep its
+    /// state in memory.
+    #[inline(always)]
+    pub(super) fn next_where(&mut self, wanted: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
+        let mut sum = self.sum.take()?;
+        let leaving = &self.bytes[self.at..];
+        let entering = &self.bytes[self.at + self.length..];
+        for (at, (&old, &new)) in (self.at..).zip(leaving.iter().zip(entering)) {
+            let value = sum.value();
+            sum.roll(self.length as u32, old, new);
+            if wanted(value) {
+                self.at = at + 1;
+                self.sum = Some(sum);
+                return Some((at, value));
+            }
+        }
+        let last = self.bytes.len() - self.length;
+        wanted(sum.value()).then(|| (last, sum.value()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::Weak;
+    use super::{Rolling, Weak};
 
     fn fast_rsyncs(window: &[u8]) -> [u8; 4] {
         let options = fast_rsync::SignatureOptions {
@@ -90,12 +118,19 @@ mod tests {
         }
 
         #[test]
-        fn a_rolled_sum_is_the_sum(
+        fn rolled_sums_are_the_windows_sums(
             bytes in proptest::collection::vec(any::<u8>(), 0..2000),
             length in 1usize..2000,
+            at in 0usize..2000,
         ) {
-            let rolled: Vec<u32> = Weak::rolling(&bytes, length).collect();
-            let sums: Vec<u32> = bytes.windows(length).map(|w| Weak::of(w).value()).collect();
+            let mut rolling = Rolling::new(&bytes, length, at);
+            let rolled: Vec<_> = std::iter::from_fn(|| rolling.next_where(|sum| sum % 3 != 0)).collect();
+            let sums: Vec<_> = bytes
+                .windows(length)
+                .map(|window| Weak::of(window).value())
+                .enumerate()
+                .filter(|&(place, sum)| place >= at && sum % 3 != 0)
+                .collect();
             prop_assert_eq!(rolled, sums);
         }
     }
