@@ -60,6 +60,7 @@ impl Cli {
              [destination]\npath = {destination:?}\n\
              [cloud]\nkind = \"none\"\n\
              [ssh]\nuser = \"root\"\nidentity = {identity:?}\nknown_hosts = {known_hosts:?}\n\
+             host_keys = \"strict\"\n\
              [state]\ndirectory = {state:?}\n",
             destination = rack.destination(),
             identity = rack.identity(),
@@ -94,8 +95,13 @@ impl Cli {
 
     /// From now on, the host of this name is reached at `address`: its own, or that of a proxy.
     pub fn reach(&mut self, name: &'static str, address: SocketAddr) {
-        self.hosts.retain(|(other, _)| *other != name);
+        self.forget(name);
         self.hosts.push((name, address));
+    }
+
+    /// From now on, nothing is deployed to the host of this name.
+    pub fn forget(&mut self, name: &str) {
+        self.hosts.retain(|(other, _)| *other != name);
     }
 
     /// Replaces the value of a key of the configuration.

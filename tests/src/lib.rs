@@ -8,6 +8,7 @@
 //! | [`sshd`] | real SSH servers on loopback, each a host with its own file system view |
 //! | [`proxy`] | a TCP proxy that delays, limits, stalls and cuts |
 //! | [`cli`] | the built `release-cli`, run as an operator does |
+//! | [`scene`] | all of these together: a source, hosts, an operator |
 //! | [`corpora`] | pairs of real releases from public registries |
 //!
 //! Rigs panic: to a test, a rig that doesn't stand is a failure like any other, and says what it missed.
@@ -18,6 +19,7 @@ pub mod corpora;
 pub mod judge;
 mod loopback;
 pub mod proxy;
+pub mod scene;
 pub mod snapshot;
 pub mod sshd;
 pub mod tree;

@@ -63,6 +63,7 @@ pub struct HostResult {
     pub files_deleted: u64,
     pub bytes_sent: u64,
     pub bytes_received: u64,
+    pub agent_bytes: u64,
     pub literal_bytes: u64,
     pub matched_bytes: u64,
     pub local_bytes: u64,

@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{Event, Run};
 
 /// No run of a test takes this long; one that does hangs.
@@ -64,9 +66,10 @@ impl Running {
         self.child.kill().expect("our child can be killed");
     }
 
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    /// Asks the process to stop, as Ctrl-C does.
+    pub fn interrupt(&self) {
+        let id = Pid::from_child(&self.child);
+        kill_process(id, Signal::INT).expect("our child can be sent a signal");
     }
 
     /// Waits for the end.
