@@ -121,7 +121,7 @@ pub(crate) struct Situation<'a> {
     /// What it is, in [`RelPath`] order.
     pub(crate) tree: &'a [Found],
     /// Directories in which something stays that the tree's listing leaves out.
-    pub(crate) holding: &'a HashSet<RelPath>,
+    pub(crate) holding: &'a [RelPath],
     /// Directories that are other mounts.
     pub(crate) mounts: &'a [RelPath],
     /// Content that was kept aside.

@@ -106,7 +106,7 @@ impl Store {
 
     /// Writes down what is known of the tree's files.
     pub(crate) fn set_index(&self, index: &Index) -> io::Result<()> {
-        self.put(b"index", index.encoded())
+        self.put(b"index", index.as_bytes())
     }
 
     /// Writes back everything that the file system has in memory.

@@ -50,3 +50,13 @@ pub(crate) enum FoundKind {
     /// A device, a fifo or a socket.
     Special,
 }
+
+impl Found {
+    /// Size and digest of a file whose digest is known.
+    pub(crate) fn file(&self) -> Option<(u64, Digest)> {
+        match self.kind {
+            FoundKind::File { size, digest } => Some((size, digest?)),
+            _ => None,
+        }
+    }
+}

@@ -60,10 +60,10 @@ impl Destination {
         }
         let superuser = welcome.superuser;
         sender.send(&ToController::Welcome(welcome));
-        let mut names = names_of(&begin, &store);
+        let names = names_of(&begin, &store);
         let scan = observe(&begin, Some(&store), &store.tree, &filter)
             .map_err(unusable("scanning it"))?;
-        let observed = scan.manifest(&mut names).ok();
+        let observed = scan.manifest(&names).ok();
         sender.send(&ToController::Have(have(&scan, observed.as_ref(), superuser, marker)));
         let marker = marker.map(|(marker, _)| marker);
         Ok(Some(Self {
@@ -127,7 +127,7 @@ impl Destination {
         if self.marker.map(|marker| marker.release) != Some(release) {
             self.store.set_manifest(manifest)?;
         }
-        if scan.is_news() {
+        if !scan.index_is_current {
             self.store.set_index(&scan.index())?;
         }
         if self.marker != Some(marker) {
@@ -193,7 +193,7 @@ fn inspect(
         Ok(store) => {
             let marker = store.marker().map_err(unusable)?;
             let scan = observe(begin, Some(&store), &store.tree, filter).map_err(unusable)?;
-            let observed = scan.manifest(&mut names_of(begin, &store)).ok();
+            let observed = scan.manifest(&names_of(begin, &store)).ok();
             let intact = observed.as_ref().zip(marker).and_then(|(observed, (marker, _))| {
                 class_of(&store, observed, marker.release, superuser)
             });
@@ -201,7 +201,7 @@ fn inspect(
         }
         Err(tree) => {
             let scan = observe(begin, None, &tree, filter).map_err(unusable)?;
-            let observed = scan.manifest(&mut Names::system(begin.numeric_owner)).ok();
+            let observed = scan.manifest(&Names::system(begin.numeric_owner)).ok();
             have(&scan, observed.as_ref(), superuser, None)
         }
     };

@@ -16,7 +16,7 @@ use super::limits::{Budget, PROGRESS};
 use super::streams::Sender;
 use super::worker::{FileOutcome, Outcome, Pool, Shared};
 use crate::plan::{self, Action, Obstacle, Origin, Owners, Plan, Situation};
-use crate::scan::{Written, settle};
+use crate::scan::{Written, coarse_now, settle};
 use crate::session::MOST_REFUSALS;
 use crate::store::{Commit, Keepsakes, Stage, Undo, WriteError, discard_stages};
 use crate::unit::Units;
@@ -75,7 +75,7 @@ impl Staging {
         let plan = plan::plan(&Situation {
             manifest: &manifest,
             tree: &scan.found,
-            holding: &scan.holding,
+            holding: &scan.excluded_in,
             mounts: &scan.mounts,
             kept: &keepsakes.digests,
             staged: &leftovers,
@@ -298,12 +298,12 @@ impl Staging {
         let committed = commit
             .run()
             .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
-        settle();
+        settle(coarse_now());
         let scan = observe_after(&self.destination, &self.written)
             .map_err(failed("scanning the new tree"))?;
         self.destination.names.prefer(manifest.users(), manifest.groups());
         let observed = scan
-            .manifest(&mut self.destination.names)
+            .manifest(&self.destination.names)
             .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
         let proof = self.destination.proof_of(release, &observed);
         if !self.is_proof(&proof) {

@@ -3,15 +3,21 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use release_core::{Manifest, ReleaseId};
 
 use crate::confine::Root;
 use crate::filter::Filter;
-use crate::scan::{Names, Scan, ScanOptions, scan_tree};
+use crate::scan::{Names, Progress, Scan, ScanOptions, scan_tree};
 use crate::session::Release;
 use crate::store::Store;
 use crate::{Error, Event, Monitor, Options};
+
+/// How often the monitor is told of a scan.
+const TELL: Duration = Duration::from_millis(200);
 
 /// A tree that was scanned and can be given out.
 #[derive(Debug)]
@@ -66,14 +72,12 @@ pub fn scan(source: &Path, options: &Options, monitor: &dyn Monitor) -> Result<S
     let mut scan_options = ScanOptions::new(&filter);
     scan_options.checksum = options.checksum;
     scan_options.index = index.as_ref();
-    let scan = scan_tree(&root, &scan_options).map_err(unreadable)?;
-    monitor.event(Event::Scanning {
-        entries: scan.found.len() as u64,
-        bytes_hashed: scan.bytes_hashed,
-    });
+    let progress = Progress::default();
+    scan_options.progress = &progress;
+    let scan = watched(&progress, monitor, || scan_tree(&root, &scan_options)).map_err(unreadable)?;
     let scan = readable(scan)?;
     if let Some(store) = &store
-        && scan.is_news()
+        && !scan.index_is_current
         && store.set_index(&scan.index()).is_err()
     {
         notes.push(String::from("the source's index can't be written"));
@@ -81,13 +85,40 @@ pub fn scan(source: &Path, options: &Options, monitor: &dyn Monitor) -> Result<S
     notes.extend(scan.specials.first().map(|first| {
         format!("{} devices, fifos or sockets are left out, the first is `{first}`", scan.specials.len())
     }));
-    let mut names = Names::system(options.numeric_owner);
-    let manifest = scan.manifest(&mut names).map_err(|error| unreadable(io::Error::other(error)))?;
+    let names = Names::system(options.numeric_owner);
+    let manifest = scan.manifest(&names).map_err(|error| unreadable(io::Error::other(error)))?;
     if manifest.is_empty() && !options.allow_empty {
         return Err(Error::SourceEmpty { path: source.to_owned() });
     }
     let directory = source.to_owned();
     Ok(Source { directory, root, release: Arc::new(Release::new(manifest)), notes })
+}
+
+/// Runs a scan and tells the monitor, now and then and at the end, how far it is.
+fn watched<R>(
+    progress: &Progress,
+    monitor: &dyn Monitor,
+    run: impl FnOnce() -> R,
+) -> R {
+    let tell = || {
+        monitor.event(Event::Scanning {
+            entries: progress.entries.load(Ordering::Relaxed),
+            bytes_hashed: progress.bytes_hashed.load(Ordering::Relaxed),
+        });
+    };
+    let result = std::thread::scope(|scope| {
+        let (running, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            while ended.recv_timeout(TELL) == Err(RecvTimeoutError::Timeout) {
+                tell();
+            }
+        });
+        let result = run();
+        drop(running);
+        result
+    });
+    tell();
+    result
 }
 
 /// A source of which something can't be read is none: a release without it would delete it everywhere.

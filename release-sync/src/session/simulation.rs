@@ -145,7 +145,7 @@ impl<'a> AgentParty<'a> {
         let plan = plan(&Situation {
             manifest: &target,
             tree: &tree,
-            holding: &HashSet::new(),
+            holding: &[],
             mounts: &[],
             kept: &[],
             staged: &staged,

@@ -164,7 +164,7 @@ pub(crate) fn discard_stages(private: &Root) -> io::Result<()> {
 /// Lists a directory of ours, and reads every file in it.
 pub(super) fn read_all(root: &Root) -> io::Result<Scan> {
     let filter = Filter::none();
-    scan_tree(root, &ScanOptions::reading_all(&filter))
+    scan_tree(root, &ScanOptions::new(&filter))
 }
 
 fn make_directory(parent: impl AsFd, name: &[u8]) -> io::Result<()> {
