@@ -26,6 +26,7 @@ pub(crate) struct Args {
 
 /// What holds for every verb.
 #[derive(Debug, Arguments)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// Read this configuration instead of ./release.toml or /etc/release/release.toml
     #[arg(long, global = true, value_name = "FILE")]
@@ -39,7 +40,7 @@ pub(crate) struct Global {
     /// Say only what went wrong
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Use colours
+    /// Use colours; `auto` means on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) color: Color,
 }
@@ -47,7 +48,6 @@ pub(crate) struct Global {
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set
     #[default]
     Auto,
     Always,
@@ -58,6 +58,12 @@ pub(crate) enum Color {
 pub(crate) enum Verb {
     Deploy(DeployArgs),
     Status(StatusArgs),
+    /// Shows on this machine what a deploy does, and proves it
+    ///
+    /// Three folders in a temporary one play the hosts. They get a release, the same again, somebody
+    /// tampers with one of them, a second release comes, and all go back to the first. Needs no
+    /// configuration, no SSH and no root; leaves nothing behind. Ends with exit code 1 if anything does
+    /// not go as told.
     Demo,
 }
 
@@ -68,18 +74,14 @@ pub(crate) enum Verb {
 /// verified, on all hosts, and only then made current. A deploy that is interrupted can simply be run
 /// again; what already arrived is not sent twice.
 #[derive(Debug, Default, Arguments)]
-#[command(
-    verbatim_doc_comment,
-    about = "Makes every host's destination equal to the source",
-    after_help = "\
+#[command(after_help = "\
 Examples:
   release-cli deploy --no-snapshot
   release-cli deploy --no-snapshot --host web-1 --checksum
   release-cli deploy --no-snapshot --max-delete 100 --lock-wait 60
   release-cli --json deploy --no-snapshot | jq 'select(.event == \"finished\")'
 
-Flags override the file; patterns of --exclude are added to those in the file."
-)]
+Flags override the file; patterns of --exclude are added to those in the file.")]
 pub(crate) struct DeployArgs {
     /// Only push: make no snapshot and publish nothing
     #[arg(long)]
@@ -138,13 +140,10 @@ impl DeployArgs {
 /// Changes nothing. Ends with exit code 1 when a host can't be asked, or when a tree has drifted from
 /// its release.
 #[derive(Debug, Default, Arguments)]
-#[command(
-    about = "Shows which release each host has",
-    after_help = "\
+#[command(after_help = "\
 Examples:
   release-cli status
-  release-cli status --verify --host web-1 web-2"
-)]
+  release-cli status --verify --host web-1 web-2")]
 pub(crate) struct StatusArgs {
     /// Read every file anew instead of trusting size, times and inode
     #[arg(long)]

@@ -12,7 +12,7 @@ pub(crate) enum Failure {
     /// What was typed makes no sense; the text is clap's.
     #[error("{0}")]
     Typed(String),
-    #[error("there is no configuration: {} does not exist", list(.looked_for))]
+    #[error("there is no configuration at {}", either(.looked_for))]
     NoConfig { looked_for: Vec<PathBuf> },
     #[error("the configuration {} can't be read", .path.display())]
     ConfigUnreadable { path: PathBuf, source: io::Error },
@@ -60,10 +60,10 @@ pub(crate) enum Failure {
     ClaimsBroken { count: usize },
 }
 
-fn list(paths: &[PathBuf]) -> String {
+fn either(paths: &[PathBuf]) -> String {
     let paths: Vec<_> = paths
         .iter()
         .map(|path| path.display().to_string())
         .collect();
-    paths.join(", ")
+    paths.join(" or ")
 }
