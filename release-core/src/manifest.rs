@@ -233,6 +233,13 @@ impl Manifest {
         codec::decode(bytes)
     }
 
+    /// Reads only the tables of users and groups that stand at the front of canonical bytes.
+    pub fn decode_principals(
+        bytes: &[u8],
+    ) -> Result<(Vec<Principal>, Vec<Principal>), CodecError> {
+        codec::decode_principals(bytes)
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
         if u32::try_from(self.entries.len()).is_err() {
             return Err(ManifestError::TooMany(self.entries.len()));

@@ -1,22 +1,42 @@
 //! A sync engine: rsync's delta transfer, native, fanned out to many hosts over SSH.
 
+#[cfg(feature = "ssh")]
 mod bootstrap;
+#[cfg(feature = "fs")]
+mod agent;
+#[cfg(feature = "fs")]
 mod confine;
 mod delta;
 mod error;
 mod filter;
+#[cfg(feature = "ssh")]
 mod fleet;
 mod host;
 mod monitor;
 mod options;
+mod plan;
 mod report;
+#[cfg(feature = "fs")]
 mod scan;
+mod session;
+#[cfg(feature = "fs")]
+mod store;
+#[cfg(feature = "fs")]
 mod transport;
+mod tree;
+mod unit;
+mod wire;
 
+#[cfg(feature = "fs")]
+pub use agent::serve;
 pub use error::Error;
+#[cfg(feature = "ssh")]
 pub use fleet::{Cancel, Fleet, Source, scan};
 pub use host::{Host, HostKeys, Identity, Reach, SshOptions, SshTarget};
 pub use monitor::{Event, HostState, Monitor};
 pub use options::Options;
 pub use release_core::{Digest, Generation, Manifest, Proof, ProofClass, RelPath, ReleaseId};
 pub use report::{Counts, HostReport, HostStatus, Outcome, Report};
+
+/// Names the sources that this build was made from: 16 hexadecimal digits.
+pub const BUILD_ID: &str = env!("RELEASE_SYNC_BUILD_ID");

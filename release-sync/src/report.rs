@@ -91,8 +91,8 @@ pub struct HostReport {
 /// What came of a run over many hosts.
 #[derive(Debug)]
 pub struct Report {
-    /// The release that was given out.
-    pub release: ReleaseId,
+    /// The release that was given out; `None` after an undo that led hosts to different ones.
+    pub release: Option<ReleaseId>,
     /// The generation of this run.
     pub generation: Generation,
     /// Each host, in the order in which they were given.

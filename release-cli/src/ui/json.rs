@@ -237,7 +237,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
 fn result(report: &Report, verdict: Verdict) -> Value {
     json!({
         "outcome": verdict.overall.as_str(),
-        "release": report.release.to_string(),
+        "release": report.release.map(|release| release.to_string()),
         "generation": report.generation.get(),
         "hosts": report.hosts.iter().map(host).collect::<Vec<_>>(),
         "seconds": report.seconds,

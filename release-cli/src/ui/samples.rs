@@ -55,7 +55,7 @@ pub(super) fn report() -> Report {
         ..Counts::default()
     };
     Report {
-        release: release(),
+        release: Some(release()),
         generation: Generation::new(12),
         hosts: vec![
             host("web-1", Outcome::Committed, counts, 1.234, None),

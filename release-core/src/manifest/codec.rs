@@ -127,18 +127,7 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, CodecError> {
     let mut reader = Reader { bytes, at: 0 };
-    if reader.take(MAGIC.len()).ok() != Some(&MAGIC[..]) {
-        return Err(CodecError::Magic);
-    }
-    match reader.byte()? {
-        VERSION => {}
-        other => return Err(CodecError::Version(other)),
-    }
-    if reader.byte()? != ProofClass::Full as u8 {
-        return Err(reader.not_canonical("class"));
-    }
-    let users = reader.principals()?;
-    let groups = reader.principals()?;
+    let (users, groups) = reader.head()?;
     let count = reader.count(MIN_ENTRY)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(count);
     for _ in 0..count {
@@ -159,6 +148,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, CodecError> {
     Ok(manifest)
 }
 
+pub(super) fn decode_principals(
+    bytes: &[u8],
+) -> Result<(Vec<Principal>, Vec<Principal>), CodecError> {
+    Reader { bytes, at: 0 }.head()
+}
+
 /// The fewest bytes of an entry and of a principal: what a count is checked against before anything
 /// is allocated for it.
 const MIN_ENTRY: usize = 8;
@@ -177,6 +172,21 @@ impl<'a> Reader<'a> {
             .ok_or(CodecError::Truncated(self.bytes.len()))?;
         self.at += length;
         Ok(taken)
+    }
+
+    /// Magic, version, class, and the tables of owners.
+    fn head(&mut self) -> Result<(Vec<Principal>, Vec<Principal>), CodecError> {
+        if self.take(MAGIC.len()).ok() != Some(&MAGIC[..]) {
+            return Err(CodecError::Magic);
+        }
+        match self.byte()? {
+            VERSION => {}
+            other => return Err(CodecError::Version(other)),
+        }
+        if self.byte()? != ProofClass::Full as u8 {
+            return Err(self.not_canonical("class"));
+        }
+        Ok((self.principals()?, self.principals()?))
     }
 
     fn byte(&mut self) -> Result<u8, CodecError> {

@@ -1,0 +1,101 @@
+//! Asking for what is lacking: unit by unit, with signatures of the old files.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use release_core::Manifest;
+
+use super::limits::Budget;
+use super::streams::Sender;
+use super::Event;
+use crate::confine::Root;
+use crate::delta::{Blocks, SignatureBuilder};
+use crate::tree::{Found, FoundKind};
+use crate::unit::Units;
+use crate::wire::{Ask, Basis, ToController, WANT_WINDOW, Want};
+
+/// A file to ask for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lacking {
+    /// Its entry in the manifest.
+    pub(super) entry: u32,
+    /// The file of the tree that a delta may refer to.
+    pub(super) basis: Option<u32>,
+}
+
+/// Bytes of wants that may be on their way. Half of what the controller allows, so that a single large
+/// one still fits.
+pub(super) fn window() -> Budget {
+    Budget::new(WANT_WINDOW / 2)
+}
+
+/// What the asker reads.
+pub(super) struct Asker {
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) units: Arc<Units>,
+    pub(super) tree: Arc<Vec<Found>>,
+    pub(super) root: Root,
+    pub(super) lacking: Vec<Lacking>,
+    pub(super) window: Arc<Budget>,
+    /// Bytes of the want for each unit, for whoever gives them back when it is answered.
+    pub(super) sizes: Arc<std::sync::Mutex<std::collections::HashMap<u32, usize>>>,
+}
+
+impl Asker {
+    /// Asks in a thread of its own, since the window may make it wait.
+    pub(super) fn start(self, sender: Sender, events: mpsc::Sender<Event>) {
+        std::thread::spawn(move || {
+            self.ask(&sender);
+            let sizes = self.lacking.iter().filter_map(|lacking| {
+                self.manifest.entries()[lacking.entry as usize].file().map(|(size, _)| size)
+            });
+            let end = ToController::WantEnd { files: self.lacking.len() as u64, bytes: sizes.sum() };
+            // An error means that the session is over.
+            let _ = events.send(Event::Asked(end));
+        });
+    }
+
+    fn ask(&self, sender: &Sender) {
+        let unit_of = |lacking: &Lacking| self.units.of_entry(lacking.entry);
+        for group in self.lacking.chunk_by(|a, b| unit_of(a) == unit_of(b)) {
+            let Some(unit) = group.first().and_then(unit_of) else { continue };
+            let asks: Vec<Ask> = group.iter().map(|lacking| self.ask_for(lacking)).collect();
+            let frame = Want::encode(unit, &asks);
+            self.window.take(frame.len());
+            if let Ok(mut sizes) = self.sizes.lock() {
+                sizes.insert(unit, frame.len());
+            }
+            sender.send_frame(frame);
+        }
+    }
+
+    fn ask_for(&self, lacking: &Lacking) -> Ask {
+        let basis = lacking.basis.and_then(|basis| self.basis(&self.tree[basis as usize]));
+        Ask { entry: lacking.entry, basis }
+    }
+
+    /// The signature of an old file; none if it can't be read or is not as it was: then the whole file
+    /// is asked for.
+    fn basis(&self, found: &Found) -> Option<Basis> {
+        let FoundKind::File { size, .. } = found.kind else { return None };
+        let file = self.root.file(&found.path).ok()?;
+        let signature = signature(&file, size).ok()?;
+        Some(Basis { size, signature })
+    }
+}
+
+fn signature(file: &File, size: u64) -> io::Result<Vec<u8>> {
+    let blocks = Blocks::of(size).ok_or(io::ErrorKind::FileTooLarge)?;
+    let mut builder = SignatureBuilder::new(blocks);
+    let mut buffer = vec![0; builder.piece_length().min(size as usize)];
+    let mut offset = 0;
+    while offset < size {
+        let piece = (size - offset).min(buffer.len() as u64) as usize;
+        std::os::unix::fs::FileExt::read_exact_at(file, &mut buffer[..piece], offset)?;
+        builder.push(&buffer[..piece]);
+        offset += piece as u64;
+    }
+    builder.finish().map_err(io::Error::other)
+}

@@ -1,0 +1,387 @@
+//! Staging a release: from the plan to files that are all there, and their commit.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use release_core::{Manifest, ReleaseId};
+
+use super::Event;
+use super::ask::{self, Asker, Lacking};
+use super::destination::{Destination, observe_after};
+use super::fault::{Failure, chain};
+use super::limits::{Budget, PROGRESS};
+use super::streams::Sender;
+use super::worker::{FileOutcome, Outcome, Pool, Shared};
+use crate::plan::{self, Action, Obstacle, Origin, Owners, Plan, Situation};
+use crate::scan::{Written, coarse_now, settle};
+use crate::session::MOST_REFUSALS;
+use crate::store::{Commit, Keepsakes, Stage, Undo, WriteError, discard_stages};
+use crate::unit::Units;
+use crate::wire::{
+    Ask, FaultKind, Payload, Refusal, Settled, Staged, ToController, Want,
+};
+
+/// A release that is being staged.
+pub(super) struct Staging {
+    destination: Destination,
+    release: ReleaseId,
+    plan: Plan,
+    shared: Arc<Shared>,
+    units: Arc<Units>,
+    pool: Pool,
+    window: Arc<Budget>,
+    want_sizes: Arc<Mutex<HashMap<u32, usize>>>,
+    may_ask: bool,
+    /// Files that are neither staged nor refused yet.
+    pending: u64,
+    /// Is every want sent?
+    asked: bool,
+    complete: bool,
+    /// Files whose content comes from another entry, by that entry.
+    twins: HashMap<u32, Vec<u32>>,
+    /// Files that were asked for as a whole because a delta or a local copy was not right.
+    retried: HashSet<u32>,
+    written: Written,
+    refused: u64,
+    progress: (u64, u64),
+    told: Instant,
+    staged: Staged,
+}
+
+impl Staging {
+    /// Plans, asks, and sets the writers to work.
+    pub(super) fn start(
+        destination: Destination,
+        manifest: Manifest,
+        may_ask: bool,
+        events: &mpsc::Sender<Event>,
+        budget: &Arc<Budget>,
+        sender: &Sender,
+    ) -> Result<Self, Failure> {
+        let unusable = |error: io::Error| Failure::io(FaultKind::Destination, "staging", &error);
+        let mut destination = destination;
+        let release = manifest.release_id();
+        let owners = destination.superuser.then(|| Owners {
+            users: manifest.users().iter().map(|u| destination.names.resolve_user(u)).collect(),
+            groups: manifest.groups().iter().map(|g| destination.names.resolve_group(g)).collect(),
+        });
+        let stage = Stage::open(&destination.store.private, release).map_err(unusable)?;
+        let leftovers = stage.sift(&manifest).map_err(unusable)?;
+        let keepsakes = Keepsakes::gather(&destination.store, release).map_err(unusable)?;
+        let scan = &mut destination.scan;
+        let plan = plan::plan(&Situation {
+            manifest: &manifest,
+            tree: &scan.found,
+            holding: &scan.excluded_in,
+            mounts: &scan.mounts,
+            kept: &keepsakes.digests,
+            staged: &leftovers,
+            owners: owners.as_ref(),
+            delete: destination.begin.delete,
+        });
+        check_deletions(&plan, destination.begin.max_delete)?;
+        let lacking = lacking(&plan);
+        let shared = Arc::new(Shared {
+            tree: Arc::new(std::mem::take(&mut scan.found)),
+            root: destination.store.tree.try_clone().map_err(unusable)?,
+            manifest: Arc::new(manifest),
+            stage,
+            keepsakes,
+            owners,
+            lacking: lacking.iter().map(|lacking| (lacking.entry, lacking.basis)).collect(),
+            budget: Arc::clone(budget),
+        });
+        let units = Arc::new(Units::of(&shared.manifest));
+        let mut staging = Self {
+            staged: destination.nothing_to_do(release),
+            pool: Pool::start(&shared, events),
+            window: Arc::new(ask::window()),
+            want_sizes: Arc::default(),
+            pending: 0,
+            asked: false,
+            complete: false,
+            twins: HashMap::new(),
+            retried: HashSet::new(),
+            written: Written::default(),
+            refused: 0,
+            progress: (0, 0),
+            told: Instant::now(),
+            destination,
+            release,
+            plan,
+            shared,
+            units,
+            may_ask,
+        };
+        staging.set_to_work(lacking, events, sender)?;
+        Ok(staging)
+    }
+
+    fn set_to_work(
+        &mut self,
+        lacking: Vec<Lacking>,
+        events: &mpsc::Sender<Event>,
+        sender: &Sender,
+    ) -> Result<(), Failure> {
+        self.staged.unchanged = self.plan.is_empty();
+        self.staged.deletions = self.plan.deleted();
+        self.note_kept();
+        if !self.plan.obstacles.is_empty() {
+            for (entry, obstacle) in std::mem::take(&mut self.plan.obstacles) {
+                self.refuse(entry, &describe(&obstacle), sender);
+            }
+            self.asked = true;
+            return Ok(());
+        }
+        if !self.may_ask && !lacking.is_empty() {
+            for lacking in &lacking {
+                self.refuse(lacking.entry, "its content was not kept", sender);
+            }
+            self.asked = true;
+            return Ok(());
+        }
+        let asker = Asker {
+            manifest: Arc::clone(&self.shared.manifest),
+            units: Arc::clone(&self.units),
+            tree: Arc::clone(&self.shared.tree),
+            root: self.shared.root.try_clone().map_err(|error| self.disk(&error))?,
+            lacking,
+            window: Arc::clone(&self.window),
+            sizes: Arc::clone(&self.want_sizes),
+        };
+        asker.start(sender.clone(), events.clone());
+        let Shared { manifest, stage, owners, .. } = &*self.shared;
+        stage.prepare(manifest, &self.plan, owners.as_ref()).map_err(|error| self.disk(&error))?;
+        for step in &self.plan.steps {
+            let Action::File(origin) = step.action else { continue };
+            self.pending += 1;
+            match origin {
+                Origin::Wanted { .. } => {}
+                Origin::Twin(other) => self.twins.entry(other).or_default().push(step.entry),
+                _ => self.pool.local(step.entry, origin),
+            }
+        }
+        Ok(())
+    }
+
+    /// A payload frame came.
+    pub(super) fn payload(&self, body: Vec<u8>) -> Result<(), Failure> {
+        let unit = Payload::unit(&body)
+            .map_err(|error| Failure::new(FaultKind::Protocol, error.to_string()))?;
+        self.shared.budget.take_now(body.len());
+        self.pool.payload(unit, body);
+        Ok(())
+    }
+
+    /// Every want was sent.
+    pub(super) fn asked(&mut self) {
+        self.asked = true;
+    }
+
+    /// A writer has done something.
+    pub(super) fn note(&mut self, outcome: Outcome, sender: &Sender) -> Result<(), Failure> {
+        match outcome {
+            Outcome::Nonsense(what) => return Err(Failure::new(FaultKind::Protocol, what)),
+            Outcome::Local(file) => self.note_file(file, false, sender)?,
+            Outcome::Payload { unit, answered, files } => {
+                if answered {
+                    let size = self.want_sizes.lock().ok().and_then(|mut s| s.remove(&unit));
+                    self.window.give_back(size.unwrap_or(0));
+                }
+                for file in files {
+                    self.note_file(file, true, sender)?;
+                }
+            }
+        }
+        if self.told.elapsed() >= PROGRESS {
+            self.told = Instant::now();
+            let (files, bytes) = self.progress;
+            sender.send(&ToController::Progress { files, bytes });
+        }
+        Ok(())
+    }
+
+    fn note_file(
+        &mut self,
+        file: FileOutcome,
+        asked: bool,
+        sender: &Sender,
+    ) -> Result<(), Failure> {
+        let FileOutcome { entry: index, result } = file;
+        let manifest = Arc::clone(&self.shared.manifest);
+        let entry = &manifest.entries()[index as usize];
+        let Some((size, digest)) = entry.file() else { return Ok(()) };
+        match result {
+            Ok(staged) => {
+                self.pending -= 1;
+                self.staged.literal_bytes += staged.literal;
+                self.staged.matched_bytes += staged.matched;
+                self.staged.local_bytes += staged.local;
+                self.written.insert(staged.inode, staged.size, staged.mtime, digest);
+                if asked {
+                    self.progress.0 += 1;
+                    self.progress.1 += size;
+                }
+                for twin in self.twins.remove(&index).unwrap_or_default() {
+                    self.pool.local(twin, Origin::Twin(index));
+                }
+            }
+            Err(WriteError::Io(error)) if is_disk_trouble(&error) => {
+                return Err(self.disk(&error));
+            }
+            // What was here is not what it was taken for, or the delta did not come out right.
+            Err(_) if self.may_ask && self.retried.insert(index) => {
+                self.ask_again(index, sender);
+            }
+            Err(error) => {
+                self.pending -= 1;
+                self.refuse(index, &chain(&error), sender);
+                for twin in self.twins.remove(&index).unwrap_or_default() {
+                    self.pending -= 1;
+                    self.refuse(twin, "the file with the same content failed", sender);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_again(&self, entry: u32, sender: &Sender) {
+        if let Some(unit) = self.units.of_entry(entry) {
+            sender.send_frame(Want::encode(unit, &[Ask { entry, basis: None }]));
+        }
+    }
+
+    fn refuse(&mut self, entry: u32, reason: &str, sender: &Sender) {
+        self.refused += 1;
+        if self.refused <= MOST_REFUSALS as u64 {
+            let reason = reason.chars().take(500).collect();
+            sender.send(&ToController::Refusal(Refusal { entry, reason }));
+        }
+    }
+
+    /// What to say when all is staged or refused; only once.
+    pub(super) fn complete(&mut self) -> Option<Staged> {
+        if self.complete || !self.asked || self.pending > 0 {
+            return None;
+        }
+        self.complete = true;
+        self.pool.join();
+        self.staged.refused = self.refused;
+        Some(self.staged.clone())
+    }
+
+    /// Makes it current, and proves it.
+    pub(super) fn commit(mut self, release: ReleaseId) -> Result<Settled, Failure> {
+        if release != self.release || !self.complete || self.refused > 0 {
+            return Err(Failure::new(FaultKind::Protocol, "a commit of what is not staged"));
+        }
+        self.pool.join();
+        let failed = |doing: &'static str| {
+            move |error: io::Error| Failure::io(FaultKind::Commit, doing, &error)
+        };
+        let Shared { manifest, stage, tree, owners, .. } = &*self.shared;
+        let store = &self.destination.store;
+        store.sync().map_err(failed("writing back what is staged"))?;
+        let undo = self.begin_undo().map_err(failed("beginning the undo"))?;
+        let commit = Commit {
+            store,
+            stage,
+            manifest,
+            tree,
+            plan: &self.plan,
+            owners: owners.as_ref(),
+            undo,
+        };
+        let committed = commit
+            .run()
+            .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
+        settle(coarse_now());
+        let scan = observe_after(&self.destination, &self.written)
+            .map_err(failed("scanning the new tree"))?;
+        self.destination.names.prefer(manifest.users(), manifest.groups());
+        let observed = scan
+            .manifest(&self.destination.names)
+            .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
+        let proof = self.destination.proof_of(release, &observed);
+        if !self.is_proof(&proof) {
+            return Ok(Settled { proof, deleted: committed.deleted, notes: Vec::new() });
+        }
+        self.destination
+            .record(release, manifest, &scan)
+            .and_then(|()| commit.clean_up())
+            .map_err(failed("writing the marker"))?;
+        Ok(Settled { proof, deleted: committed.deleted, notes: Vec::new() })
+    }
+
+    fn begin_undo(&self) -> io::Result<Option<Undo>> {
+        if !self.destination.begin.keep_undo || self.plan.is_empty() {
+            return Ok(None);
+        }
+        let Some(observed) = &self.destination.observed else { return Ok(None) };
+        Undo::begin(&self.destination.store, observed, self.destination.marker.as_ref()).map(Some)
+    }
+
+    fn is_proof(&self, proof: &release_core::Proof) -> bool {
+        *proof == self.shared.manifest.proof(proof.class)
+    }
+
+    /// The disk fails us. If it is full, what is staged gives its room back.
+    fn disk(&self, error: &io::Error) -> Failure {
+        let failure = Failure::io(FaultKind::Internal, "staging", error);
+        if failure.kind == FaultKind::NoSpace {
+            // Writers that are still at work fail as well; the next run sifts what they leave.
+            let _ = discard_stages(&self.destination.store.private);
+        }
+        failure
+    }
+
+    fn note_kept(&mut self) {
+        for &old in self.plan.kept.iter().take(10) {
+            let path = &self.shared.tree[old as usize].path;
+            let note = format!("`{path}` stays: something in it is excluded or protected");
+            self.staged.notes.push(note);
+        }
+        if !self.destination.superuser {
+            let note = "owners were left alone: only root can set them";
+            self.staged.notes.push(note.to_owned());
+        }
+    }
+}
+
+fn lacking(plan: &Plan) -> Vec<Lacking> {
+    let wanted = plan.steps.iter().filter_map(|step| match step.action {
+        Action::File(Origin::Wanted { basis }) => Some(Lacking { entry: step.entry, basis }),
+        _ => None,
+    });
+    wanted.collect()
+}
+
+fn check_deletions(plan: &Plan, limit: Option<u64>) -> Result<(), Failure> {
+    match limit {
+        Some(limit) if plan.deleted() > limit => {
+            Err(Failure::new(FaultKind::MaxDelete { would: plan.deleted() }, ""))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn describe(obstacle: &Obstacle) -> String {
+    match obstacle {
+        Obstacle::Mount(mount) => format!("it lies in the mount at `{mount}`"),
+        Obstacle::Directory => {
+            String::from("a directory is in its way, with something in it that is to stay")
+        }
+    }
+}
+
+/// Trouble that the next file would have as well.
+fn is_disk_trouble(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO)
+    )
+}

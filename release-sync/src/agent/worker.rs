@@ -1,0 +1,278 @@
+//! Writers: threads that turn payload and local content into staged files.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use release_core::{Entry, Manifest, Timestamp};
+
+use super::Event;
+use super::limits::Budget;
+use crate::confine::{ParentCache, Root};
+use crate::plan::{Origin, Owners};
+use crate::store::{Attributes, FileWriter, Keepsakes, Stage, WriteError};
+use crate::tree::{Found, FoundKind};
+use crate::wire::{PartFlags, Payload};
+
+/// Something for a writer to do.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// A payload frame's body, whose bytes are given back to the input's budget afterwards.
+    Payload(Vec<u8>),
+    /// A file whose content is on this machine.
+    Local { entry: u32, origin: Origin },
+}
+
+/// What a writer has done.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Files of a payload frame; `answered` if it was its unit's last.
+    Payload { unit: u32, answered: bool, files: Vec<FileOutcome> },
+    /// A file made locally.
+    Local(FileOutcome),
+    /// The controller's bytes make no sense.
+    Nonsense(String),
+}
+
+/// What came of a file.
+#[derive(Debug)]
+pub(super) struct FileOutcome {
+    pub(super) entry: u32,
+    pub(super) result: Result<Staged, WriteError>,
+}
+
+/// A file that is staged.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) inode: u64,
+    pub(super) size: u64,
+    pub(super) mtime: Timestamp,
+    pub(super) literal: u64,
+    pub(super) matched: u64,
+    pub(super) local: u64,
+}
+
+/// What all writers share.
+pub(super) struct Shared {
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) tree: Arc<Vec<Found>>,
+    pub(super) root: Root,
+    pub(super) stage: Stage,
+    pub(super) keepsakes: Keepsakes,
+    pub(super) owners: Option<Owners>,
+    /// Entries that are asked for, and the file of the tree that a delta of it refers to.
+    pub(super) lacking: HashMap<u32, Option<u32>>,
+    pub(super) budget: Arc<Budget>,
+}
+
+/// The writers of a session.
+pub(super) struct Pool {
+    queues: Vec<Sender<Task>>,
+    threads: Vec<JoinHandle<()>>,
+    next: usize,
+}
+
+impl Pool {
+    /// Starts as many as there are processors, within reason.
+    pub(super) fn start(shared: &Arc<Shared>, events: &Sender<Event>) -> Self {
+        let count = std::thread::available_parallelism().map_or(2, |n| n.get()).clamp(2, 8);
+        let mut pool = Self { queues: Vec::new(), threads: Vec::new(), next: 0 };
+        for _ in 0..count {
+            let (queue, tasks) = mpsc::channel();
+            let writer = Writer {
+                shared: Arc::clone(shared),
+                parents: ParentCache::default(),
+                old_parents: ParentCache::default(),
+                open: HashMap::new(),
+            };
+            let events = events.clone();
+            pool.queues.push(queue);
+            pool.threads.push(std::thread::spawn(move || writer.run(&tasks, &events)));
+        }
+        pool
+    }
+
+    /// Gives a payload to the writer of its unit, since frames of one unit depend on each other.
+    pub(super) fn payload(&self, unit: u32, body: Vec<u8>) {
+        let queue = &self.queues[unit as usize % self.queues.len()];
+        // A writer ends before its queue only by a panic, which the session notices by its silence.
+        let _ = queue.send(Task::Payload(body));
+    }
+
+    /// Gives a local file to any writer.
+    pub(super) fn local(&mut self, entry: u32, origin: Origin) {
+        self.next = (self.next + 1) % self.queues.len();
+        let _ = self.queues[self.next].send(Task::Local { entry, origin });
+    }
+
+    /// Waits until the writers are done.
+    pub(super) fn join(&mut self) {
+        self.queues.clear();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    parents: ParentCache,
+    old_parents: ParentCache,
+    /// The file that a unit is in the middle of.
+    open: HashMap<u32, (u32, Result<FileWriter, WriteError>)>,
+}
+
+impl Writer {
+    fn run(mut self, tasks: &Receiver<Task>, events: &Sender<Event>) {
+        while let Ok(task) = tasks.recv() {
+            let outcome = match task {
+                Task::Payload(body) => {
+                    let outcome = self.payload(&body);
+                    self.shared.budget.give_back(body.len());
+                    outcome
+                }
+                Task::Local { entry, origin } => {
+                    Outcome::Local(FileOutcome { entry, result: self.local(entry, origin) })
+                }
+            };
+            if events.send(Event::Worked(outcome)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn payload(&mut self, body: &[u8]) -> Outcome {
+        let payload = match Payload::decode(body) {
+            Ok(payload) => payload,
+            Err(error) => return Outcome::Nonsense(error.to_string()),
+        };
+        let mut files = Vec::new();
+        for part in payload.parts() {
+            let (entry, flags, ops) = match part {
+                Ok(part) => part,
+                Err(error) => return Outcome::Nonsense(error.to_string()),
+            };
+            if !self.shared.lacking.contains_key(&entry) {
+                return Outcome::Nonsense(String::from("a file that was not asked for"));
+            }
+            files.extend(self.part(payload.unit, entry, flags, ops));
+        }
+        Outcome::Payload { unit: payload.unit, answered: payload.last, files }
+    }
+
+    fn part(&mut self, unit: u32, index: u32, flags: PartFlags, ops: &[u8]) -> Option<FileOutcome> {
+        let mut writer = match self.open.remove(&unit) {
+            Some((open, writer)) if open == index => writer,
+            _ => self.begin(index),
+        };
+        if let Ok(file) = &mut writer
+            && let Err(error) = file.push(ops)
+        {
+            writer = Err(error);
+        }
+        let result = match flags {
+            PartFlags::More => {
+                self.open.insert(unit, (index, writer));
+                return None;
+            }
+            PartFlags::End => writer.and_then(|writer| self.finish(index, writer)),
+            PartFlags::Failed => Err(WriteError::Io(io::Error::other("the source can't give it"))),
+        };
+        let shared = Arc::clone(&self.shared);
+        if result.is_err() {
+            // What is left behind is found to be no file of the release, and goes.
+            let _ = shared.stage.discard(&mut self.parents, &shared.manifest.entries()[index as usize]);
+        }
+        Some(FileOutcome { entry: index, result })
+    }
+
+    fn begin(&mut self, index: u32) -> Result<FileWriter, WriteError> {
+        let shared = Arc::clone(&self.shared);
+        let entry = &shared.manifest.entries()[index as usize];
+        let (size, _) = entry.file().ok_or(WriteError::Damaged)?;
+        let file = self.create(entry)?;
+        let basis = match shared.lacking.get(&index) {
+            Some(Some(old)) => self.open_old(&shared.tree[*old as usize]),
+            _ => None,
+        };
+        Ok(FileWriter::new(file, size, basis))
+    }
+
+    /// The old file of a delta; none if it can't be opened: then copies don't come out right, and the
+    /// whole file is asked for.
+    fn open_old(&mut self, found: &Found) -> Option<(File, u64)> {
+        let FoundKind::File { size, .. } = found.kind else { return None };
+        let file = self.old_parents.file(&self.shared.root, &found.path).ok()?;
+        Some((file, size))
+    }
+
+    fn create(&mut self, entry: &Entry) -> Result<File, WriteError> {
+        let shared = Arc::clone(&self.shared);
+        match shared.stage.create(&mut self.parents, entry) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                shared.stage.discard(&mut self.parents, entry)?;
+                Ok(shared.stage.create(&mut self.parents, entry)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn finish(&mut self, index: u32, writer: FileWriter) -> Result<Staged, WriteError> {
+        let shared = Arc::clone(&self.shared);
+        let entry = &shared.manifest.entries()[index as usize];
+        let (_, digest) = entry.file().ok_or(WriteError::Damaged)?;
+        let (literal, matched) = (writer.literal, writer.matched);
+        let file = writer.finish(&digest)?;
+        self.seal(entry, &file, (literal, matched, 0))
+    }
+
+    /// Gives a finished file its attributes.
+    fn seal(
+        &self,
+        entry: &Entry,
+        file: &File,
+        (literal, matched, local): (u64, u64, u64),
+    ) -> Result<Staged, WriteError> {
+        Attributes::of(entry, self.shared.owners.as_ref()).set(file)?;
+        let stat = rustix::fs::fstat(file).map_err(io::Error::from)?;
+        Ok(Staged {
+            inode: stat.st_ino,
+            size: stat.st_size as u64,
+            mtime: entry.meta.mtime,
+            literal,
+            matched,
+            local,
+        })
+    }
+
+    fn local(&mut self, index: u32, origin: Origin) -> Result<Staged, WriteError> {
+        let shared = Arc::clone(&self.shared);
+        let entry = &shared.manifest.entries()[index as usize];
+        let (size, digest) = entry.file().ok_or(WriteError::Damaged)?;
+        let source = match origin {
+            Origin::Empty => None,
+            Origin::Tree(old) => {
+                Some(self.old_parents.file(&shared.root, &shared.tree[old as usize].path)?)
+            }
+            Origin::Kept(kept) => Some(shared.keepsakes.open(kept)?),
+            Origin::Twin(other) => {
+                let other = &shared.manifest.entries()[other as usize];
+                Some(self.parents.file(shared.stage.root(), &other.path)?)
+            }
+            Origin::Staged => {
+                let file = self.parents.file(shared.stage.root(), &entry.path)?;
+                return self.seal(entry, &file, (0, 0, 0));
+            }
+            Origin::Wanted { .. } => return Err(WriteError::Damaged),
+        };
+        let mut writer = FileWriter::new(self.create(entry)?, size, None);
+        if let Some(source) = source {
+            writer.push_file(&source)?;
+        }
+        let file = writer.finish(&digest)?;
+        self.seal(entry, &file, (0, 0, size))
+    }
+}

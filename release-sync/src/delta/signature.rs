@@ -1,0 +1,283 @@
+//! Signatures: a weak and a strong sum of each block of a basis.
+//!
+//! On the wire a signature is its blocks' sums one after the other, each [`SUM_SIZE`] bytes: the
+//! weak sum, big-endian, then the MD4 digest. It has no header, since all that librsync's would say
+//! follows from the basis's size ([`Blocks`]), which travels with it.
+
+use super::Blocks;
+
+/// Bytes of MD4: all that there are.
+const STRONG_SIZE: usize = 16;
+/// Bytes of a block's sums: 4 of the weak one, 16 of MD4.
+pub(super) const SUM_SIZE: usize = 4 + STRONG_SIZE;
+
+/// A block's sums, as they are on the wire.
+pub(super) type Sum = [u8; SUM_SIZE];
+
+/// How many blocks fast_rsync hashes in one go where the processor can. Fewer than these it hashes
+/// one by one, which takes as long for each as for all of these together.
+pub(super) const LANES: usize = 8;
+
+/// Signs a basis that is read in pieces.
+#[derive(Debug)]
+pub(crate) struct SignatureBuilder {
+    blocks: Blocks,
+    sums: Vec<u8>,
+    signed: u64,
+    /// A piece that was no multiple of the block length has been signed: only the last may be that.
+    ended: bool,
+}
+
+/// What was signed is not the basis that was announced.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SignError {
+    /// The file has another size than before.
+    #[error("the basis had {announced} bytes, and {signed} when it was read")]
+    Size {
+        /// Size that was given to the builder.
+        announced: u64,
+        /// Bytes that were pushed.
+        signed: u64,
+    },
+    /// A piece other than the last was no multiple of the block length.
+    #[error("the basis was read in pieces that do not fit blocks of {length} bytes")]
+    Ragged {
+        /// The block length.
+        length: u32,
+    },
+}
+
+impl SignatureBuilder {
+    /// About how long a piece is, in bytes.
+    const PIECE: usize = 1 << 20;
+
+    /// A builder for the signature of a basis that is cut into `blocks`.
+    pub(crate) fn new(blocks: Blocks) -> Self {
+        Self {
+            blocks,
+            sums: Vec::with_capacity(blocks.count() as usize * SUM_SIZE),
+            signed: 0,
+            ended: false,
+        }
+    }
+
+    /// How much to read and [`push`](Self::push) at a time, in bytes: a multiple of the block length,
+    /// about 1 MiB, at most 8.
+    pub(crate) fn piece_length(&self) -> usize {
+        let batch = LANES * self.blocks.length() as usize;
+        (Self::PIECE / batch).max(1) * batch
+    }
+
+    /// Signs the next piece of the basis. All but the last must be multiples of the block length.
+    ///
+    /// More bytes than were announced are counted but not signed, so memory stays bounded even if
+    /// the file grows without end; [`finish`](Self::finish) then fails.
+    pub(crate) fn push(&mut self, piece: &[u8]) {
+        let announced_yet = self.blocks.basis_size().saturating_sub(self.signed);
+        self.signed = self.signed.saturating_add(piece.len() as u64);
+        if self.ended || piece.len() as u64 > announced_yet {
+            return;
+        }
+        self.ended = !piece.len().is_multiple_of(self.blocks.length() as usize);
+        self.sums
+            .extend_from_slice(sums(piece, self.blocks.length()).as_flattened());
+    }
+
+    /// The signature's bytes for the wire.
+    ///
+    /// # Errors
+    /// If the pieces were not the announced basis: it has changed, and should be signed anew or not
+    /// used at all.
+    pub(crate) fn finish(self) -> Result<Vec<u8>, SignError> {
+        if self.signed != self.blocks.basis_size() {
+            return Err(SignError::Size {
+                announced: self.blocks.basis_size(),
+                signed: self.signed,
+            });
+        }
+        if self.sums.len() != self.blocks.count() as usize * SUM_SIZE {
+            return Err(SignError::Ragged {
+                length: self.blocks.length(),
+            });
+        }
+        Ok(self.sums)
+    }
+}
+
+/// A basis's signature: as many sums as the basis has blocks. That the sums are true is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signature {
+    blocks: Blocks,
+    sums: Vec<u8>,
+}
+
+/// Why bytes from a host are not the signature of its basis.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SignatureError {
+    /// No basis of such a size is ever signed.
+    #[error("a basis of {basis_size} bytes has no signature")]
+    Basis {
+        /// The size that the host gave.
+        basis_size: u64,
+    },
+    /// The signature's length does not fit the basis's size.
+    #[error("the signature of {basis_size} bytes has {expected} bytes, not {found}")]
+    Length {
+        /// The size that the host gave.
+        basis_size: u64,
+        /// Bytes of a signature of such a basis.
+        expected: usize,
+        /// Bytes that the host sent.
+        found: usize,
+    },
+}
+
+impl Signature {
+    /// Longest signature, in bytes: what a reader of frames must be ready to take.
+    pub(crate) const MAX_SIZE: usize = Blocks::MAX_COUNT as usize * SUM_SIZE;
+
+    /// Takes the bytes that a host gives as the signature of its basis of `basis_size` bytes.
+    pub(crate) fn parse(sums: Vec<u8>, basis_size: u64) -> Result<Self, SignatureError> {
+        let blocks = Blocks::of(basis_size).ok_or(SignatureError::Basis { basis_size })?;
+        let expected = blocks.count() as usize * SUM_SIZE;
+        if sums.len() != expected {
+            return Err(SignatureError::Length {
+                basis_size,
+                expected,
+                found: sums.len(),
+            });
+        }
+        Ok(Self { blocks, sums })
+    }
+
+    /// How the basis is cut.
+    pub(crate) fn blocks(&self) -> Blocks {
+        self.blocks
+    }
+
+    /// The bytes that were parsed: together with the basis's size, what an answer depends on.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.sums
+    }
+
+    /// The sums, one a block.
+    pub(super) fn sums(&self) -> &[Sum] {
+        self.sums.as_chunks().0
+    }
+}
+
+/// The sums of the blocks that `bytes` is cut into, a short last one included. `length` is not 0.
+pub(super) fn sums(bytes: &[u8], length: u32) -> Vec<Sum> {
+    let options = fast_rsync::SignatureOptions {
+        block_size: length,
+        crypto_hash_size: STRONG_SIZE as u32,
+    };
+    let signature = fast_rsync::Signature::calculate(bytes, options);
+    // After a header of constant size come the sums, in the form that our wire has too.
+    signature.serialized().as_rchunks().1.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn sign(bytes: &[u8], pieces: impl Iterator<Item = usize>) -> Result<Vec<u8>, SignError> {
+        let mut builder = SignatureBuilder::new(Blocks::of(bytes.len() as u64).unwrap());
+        let mut rest = bytes;
+        for length in pieces {
+            let (piece, later) = rest.split_at(length.min(rest.len()));
+            builder.push(piece);
+            rest = later;
+        }
+        builder.finish()
+    }
+
+    fn noise(length: usize) -> Vec<u8> {
+        (0..length as u32)
+            .map(|i| (i.wrapping_mul(0x9e37_79b1) >> 24) as u8)
+            .collect()
+    }
+
+    #[test]
+    fn pieces_make_the_signature_of_the_whole() {
+        for size in [1, 699, 700, 701, 5600, 100_000, 3_000_000] {
+            let bytes = noise(size);
+            let blocks = Blocks::of(size as u64).unwrap();
+            let whole = sums(&bytes, blocks.length()).as_flattened().to_vec();
+            let piece = SignatureBuilder::new(blocks).piece_length();
+            for piece in [blocks.length() as usize, piece] {
+                let built = sign(&bytes, std::iter::repeat_n(piece, size.div_ceil(piece)));
+                assert_eq!(built.as_ref(), Ok(&whole), "{size} in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_piece_is_a_multiple_of_the_block_and_bounded() {
+        for size in [1, 490_000, 1 << 30, 1 << 37, Blocks::MAX_BASIS] {
+            let blocks = Blocks::of(size).unwrap();
+            let piece = SignatureBuilder::new(blocks).piece_length();
+            assert!(piece.is_multiple_of(blocks.length() as usize));
+            assert!((1 << 19..=8 << 20).contains(&piece), "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_changed_basis_is_refused() {
+        let blocks = Blocks::of(2000).unwrap();
+        for signed in [0, 1400, 1999, 2001, 9000] {
+            let mut builder = SignatureBuilder::new(blocks);
+            for piece in noise(signed).chunks(700) {
+                builder.push(piece);
+            }
+            let error = SignError::Size {
+                announced: 2000,
+                signed: signed as u64,
+            };
+            assert_eq!(builder.finish(), Err(error));
+        }
+        let ragged = sign(&noise(2000), [1, 1400, 599].into_iter());
+        assert_eq!(ragged, Err(SignError::Ragged { length: 700 }));
+    }
+
+    #[test]
+    fn only_the_one_length_that_fits_the_basis_is_parsed() {
+        let blocks = |size| Blocks::of(size).unwrap().count() as usize;
+        for size in [1, 700, 701, 490_000, 1 << 30, Blocks::MAX_BASIS] {
+            let fits = blocks(size) * SUM_SIZE;
+            assert!(fits <= Signature::MAX_SIZE);
+            assert!(Signature::parse(vec![0; fits], size).is_ok());
+            for found in [0, 1, fits - SUM_SIZE, fits - 1, fits + 1, fits + SUM_SIZE] {
+                let error = SignatureError::Length {
+                    basis_size: size,
+                    expected: fits,
+                    found,
+                };
+                assert_eq!(Signature::parse(vec![0; found], size), Err(error));
+            }
+        }
+        for size in [0, Blocks::MAX_BASIS + 1, u64::MAX] {
+            for found in [0, SUM_SIZE, Signature::MAX_SIZE] {
+                let error = SignatureError::Basis { basis_size: size };
+                assert_eq!(Signature::parse(vec![0; found], size), Err(error));
+            }
+        }
+    }
+
+    #[test]
+    fn the_wire_form_stays() {
+        let mut basis = vec![b'a'; 700];
+        basis.extend_from_slice(b"abc");
+        let golden = [
+            // 700 times 'a', whose digest OpenSSL says is this
+            0x33, 0x00, 0x5e, 0x00, 0x8a, 0xca, 0x56, 0xae, 0xfc, 0x7d, 0x85, 0x4b, 0x80, 0xea,
+            0x02, 0xd2, 0x1f, 0x6d, 0x83, 0x10,
+            // "abc": RFC 1320 has this digest in its test suite
+            0x03, 0x04, 0x01, 0x83, 0xa4, 0x48, 0x01, 0x7a, 0xaf, 0x21, 0xd8, 0x52, 0x5f, 0xc1,
+            0x0a, 0xe8, 0x7a, 0xa6, 0x72, 0x9d,
+        ];
+        assert_eq!(sign(&basis, [703].into_iter()).unwrap(), golden);
+    }
+}

@@ -1,0 +1,62 @@
+//! Getting to an agent, whatever way a host is reached.
+
+use std::sync::OnceLock;
+
+use crate::bootstrap::{AgentFiles, Bootstrap};
+use crate::transport::{PipeTransport, SshSession, Transport, memory_pair};
+use crate::wire::MAGIC;
+use crate::{Error, Host, Options, Reach};
+
+/// An agent that can be spoken to.
+pub(super) struct Reached {
+    pub(super) transport: Box<dyn Transport>,
+    /// Bytes of the agent's own upload; 0 where it was there.
+    pub(super) agent_bytes: u64,
+    /// Was the session's opening sent along?
+    pub(super) opened: bool,
+}
+
+/// Bytes on their way inside this process, in each direction.
+const MEMORY: usize = 1 << 20;
+
+/// The agents' files, read once for all hosts.
+#[derive(Debug, Default)]
+pub(super) struct Agents(OnceLock<AgentFiles>);
+
+/// Starts or finds an agent on a host. `opening` is what it is told first: over SSH it is sent along,
+/// since waiting for the agent's greeting would cost a round trip.
+pub(super) fn reach(
+    host: &Host,
+    options: &Options,
+    agents: &Agents,
+    opening: &[u8],
+) -> Result<Reached, Error> {
+    match &host.reach {
+        Reach::Local => local(),
+        Reach::Command(words) => {
+            let transport = Box::new(PipeTransport::spawn(words)?);
+            Ok(Reached { transport, agent_bytes: 0, opened: false })
+        }
+        Reach::Ssh(target) => {
+            let ssh = options.ssh.as_ref().ok_or_else(|| Error::NoSshOptions(host.name.clone()))?;
+            let session = SshSession::connect(target, ssh)?;
+            let bootstrap = Bootstrap {
+                agents: agents.0.get_or_init(|| AgentFiles::new(&ssh.agents)),
+                directory: &ssh.agent_directory,
+                arguments: &["serve"],
+                magic: &MAGIC,
+                opening,
+            };
+            let started = bootstrap.start(&session)?;
+            let transport = Box::new(started.transport);
+            Ok(Reached { transport, agent_bytes: started.agent_bytes, opened: true })
+        }
+    }
+}
+
+fn local() -> Result<Reached, Error> {
+    let failed = |source| Error::Transport { doing: "starting", source };
+    let (transport, input, output) = memory_pair(MEMORY).map_err(failed)?;
+    std::thread::spawn(move || crate::agent::serve(input, output, None));
+    Ok(Reached { transport: Box::new(transport), agent_bytes: 0, opened: false })
+}

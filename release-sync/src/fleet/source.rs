@@ -1,0 +1,132 @@
+//! The tree that is given out.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use release_core::{Manifest, ReleaseId};
+
+use crate::confine::Root;
+use crate::filter::Filter;
+use crate::scan::{Names, Progress, Scan, ScanOptions, scan_tree};
+use crate::session::Release;
+use crate::store::Store;
+use crate::{Error, Event, Monitor, Options};
+
+/// How often the monitor is told of a scan.
+const TELL: Duration = Duration::from_millis(200);
+
+/// A tree that was scanned and can be given out.
+#[derive(Debug)]
+pub struct Source {
+    directory: PathBuf,
+    pub(super) root: Root,
+    pub(super) release: Arc<Release>,
+    notes: Vec<String>,
+}
+
+impl Source {
+    /// The directory that was scanned.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// All entries.
+    pub fn manifest(&self) -> &Manifest {
+        &self.release.manifest
+    }
+
+    /// What the tree is.
+    pub fn release(&self) -> ReleaseId {
+        self.release.id
+    }
+
+    /// Things worth knowing that are no faults: entries that are not carried, an index that could not
+    /// be kept.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+/// Walks a source tree in parallel and finds out what it is: digests that are known from an earlier
+/// scan and whose files were not touched since are taken from the index, everything else is read.
+///
+/// The index is kept in `.release` inside the source, if that can be written.
+pub fn scan(source: &Path, options: &Options, monitor: &dyn Monitor) -> Result<Source, Error> {
+    let unreadable =
+        |error: io::Error| Error::Source { path: source.to_owned(), source: error };
+    let filter = Filter::new(&options.exclude)?;
+    let mut notes = Vec::new();
+    let root = Root::open(source).map_err(unreadable)?;
+    let (root, store) = match Store::open(root.try_clone().map_err(unreadable)?) {
+        Ok(store) => (root, Some(store)),
+        Err(_) => {
+            notes.push(String::from("the source can't be written to: every file is read each time"));
+            (root, None)
+        }
+    };
+    let index = store.as_ref().and_then(Store::index);
+    let mut scan_options = ScanOptions::new(&filter);
+    scan_options.checksum = options.checksum;
+    scan_options.index = index.as_ref();
+    let progress = Progress::default();
+    scan_options.progress = &progress;
+    let scan = watched(&progress, monitor, || scan_tree(&root, &scan_options)).map_err(unreadable)?;
+    let scan = readable(scan)?;
+    if let Some(store) = &store
+        && !scan.index_is_current
+        && store.set_index(&scan.index()).is_err()
+    {
+        notes.push(String::from("the source's index can't be written"));
+    }
+    notes.extend(scan.specials.first().map(|first| {
+        format!("{} devices, fifos or sockets are left out, the first is `{first}`", scan.specials.len())
+    }));
+    let names = Names::system(options.numeric_owner);
+    let manifest = scan.manifest(&names).map_err(|error| unreadable(io::Error::other(error)))?;
+    if manifest.is_empty() && !options.allow_empty {
+        return Err(Error::SourceEmpty { path: source.to_owned() });
+    }
+    let directory = source.to_owned();
+    Ok(Source { directory, root, release: Arc::new(Release::new(manifest)), notes })
+}
+
+/// Runs a scan and tells the monitor, now and then and at the end, how far it is.
+fn watched<R>(
+    progress: &Progress,
+    monitor: &dyn Monitor,
+    run: impl FnOnce() -> R,
+) -> R {
+    let tell = || {
+        monitor.event(Event::Scanning {
+            entries: progress.entries.load(Ordering::Relaxed),
+            bytes_hashed: progress.bytes_hashed.load(Ordering::Relaxed),
+        });
+    };
+    let result = std::thread::scope(|scope| {
+        let (running, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            while ended.recv_timeout(TELL) == Err(RecvTimeoutError::Timeout) {
+                tell();
+            }
+        });
+        let result = run();
+        drop(running);
+        result
+    });
+    tell();
+    result
+}
+
+/// A source of which something can't be read is none: a release without it would delete it everywhere.
+fn readable(mut scan: Scan) -> Result<Scan, Error> {
+    let count = scan.unreadable.len();
+    if count == 0 {
+        return Ok(scan);
+    }
+    let (first, source) = scan.unreadable.swap_remove(0);
+    Err(Error::SourceUnreadable { count, first, source })
+}

@@ -1,0 +1,173 @@
+//! The agent's half of a session: which message may come when, and what it asks of the host.
+
+use release_core::ReleaseId;
+
+use crate::wire::{Begin, Decoder, Frame, FrameKind, ToAgent, VERSION, WireError};
+
+/// What the controller wants done. The agent does it, says what came of it, and tells the session by
+/// [`Agent::handle_scanned`] and [`Agent::handle_staged`] where there is something to go on with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Open the destination and scan it.
+    Begin(Begin),
+    /// The tree is this release already.
+    Same(ReleaseId),
+    /// Stage this release: the manifest's canonical bytes, not yet decoded.
+    Stage(Vec<u8>),
+    /// Stage what the last commit displaced.
+    Undo,
+    /// A payload frame's body.
+    Payload(Vec<u8>),
+    /// Make current what is staged.
+    Commit(ReleaseId),
+    /// The session is over.
+    Abort,
+}
+
+/// Why a session with a controller can't go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Violation {
+    /// Bytes that are no message.
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    /// A version that this agent does not speak.
+    #[error("this agent speaks version {VERSION} of the protocol, not {0}")]
+    Version(u16),
+    /// A message out of its turn.
+    #[error("a message out of its turn: {0}")]
+    Turn(&'static str),
+    /// A manifest that is too large, or not what was announced.
+    #[error("the manifest is not what was announced")]
+    Manifest,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Greeting,
+    Opening,
+    Scanning,
+    /// `Have` was said; manifest, `Same` or `Undo` come next.
+    Comparing,
+    Receiving {
+        length: u64,
+        packed: u64,
+        bytes: Vec<u8>,
+    },
+    Staging,
+    Staged,
+    Over,
+}
+
+/// Longest manifest, in canonical bytes: some millions of entries.
+const MAX_MANIFEST: u64 = 1 << 30;
+
+/// The agent's half of a session.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    phase: Phase,
+    decoder: Decoder,
+}
+
+impl Agent {
+    /// Waits for a controller's greeting.
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Greeting,
+            decoder: Decoder::default(),
+        }
+    }
+
+    /// Bytes came from the controller.
+    pub(crate) fn handle_bytes(&mut self, bytes: &[u8]) {
+        self.decoder.push(bytes);
+    }
+
+    /// What to do next; `None` until more bytes are there.
+    pub(crate) fn poll_order(&mut self) -> Result<Option<Order>, Violation> {
+        if let Phase::Greeting = self.phase {
+            match self.decoder.greeting()? {
+                None => return Ok(None),
+                Some(VERSION) => self.phase = Phase::Opening,
+                Some(other) => return Err(Violation::Version(other)),
+            }
+        }
+        while let Some(frame) = self.decoder.frame()? {
+            if let Some(order) = self.handle_frame(frame)? {
+                return Ok(Some(order));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The scan that [`Order::Begin`] asked for is done, and `Have` was said.
+    pub(crate) fn handle_scanned(&mut self) {
+        self.phase = Phase::Comparing;
+    }
+
+    /// Everything is staged, and that was said.
+    pub(crate) fn handle_staged(&mut self) {
+        self.phase = Phase::Staged;
+    }
+
+    fn handle_frame(&mut self, frame: Frame) -> Result<Option<Order>, Violation> {
+        match frame.kind {
+            FrameKind::Control => self.handle_message(ToAgent::decode(&frame.body)?),
+            FrameKind::Manifest => self.handle_manifest(&frame.body),
+            FrameKind::Payload => match self.phase {
+                Phase::Staging => Ok(Some(Order::Payload(frame.body))),
+                Phase::Over => Ok(None),
+                _ => Err(Violation::Turn("payload")),
+            },
+            FrameKind::Want => Err(Violation::Turn("want")),
+        }
+    }
+
+    fn handle_message(&mut self, message: ToAgent) -> Result<Option<Order>, Violation> {
+        let (phase, order) = match (&self.phase, message) {
+            (_, ToAgent::KeepAlive) => return Ok(None),
+            (_, ToAgent::Abort) => (Phase::Over, Order::Abort),
+            (Phase::Opening, ToAgent::Begin(begin)) => (Phase::Scanning, Order::Begin(begin)),
+            (Phase::Comparing, ToAgent::Same(release)) => (Phase::Staging, Order::Same(release)),
+            (Phase::Comparing, ToAgent::Undo) => (Phase::Staging, Order::Undo),
+            (Phase::Comparing, ToAgent::Manifest { length, packed }) => {
+                if length > MAX_MANIFEST || packed > MAX_MANIFEST {
+                    return Err(Violation::Manifest);
+                }
+                self.phase = Phase::Receiving {
+                    length,
+                    packed,
+                    bytes: Vec::new(),
+                };
+                return Ok(None);
+            }
+            (Phase::Staged, ToAgent::Commit(release)) => (Phase::Over, Order::Commit(release)),
+            (_, ToAgent::Begin(_)) => return Err(Violation::Turn("begin")),
+            (_, ToAgent::Commit(_)) => return Err(Violation::Turn("commit")),
+            _ => return Err(Violation::Turn("manifest, same or undo")),
+        };
+        self.phase = phase;
+        Ok(Some(order))
+    }
+
+    fn handle_manifest(&mut self, part: &[u8]) -> Result<Option<Order>, Violation> {
+        let Phase::Receiving {
+            length,
+            packed,
+            bytes,
+        } = &mut self.phase
+        else {
+            return Err(Violation::Turn("manifest"));
+        };
+        bytes.extend_from_slice(part);
+        let (length, received) = (*length, bytes.len() as u64);
+        if received < *packed {
+            return Ok(None);
+        }
+        let manifest = zstd::bulk::decompress(bytes, length as usize)
+            .ok()
+            .filter(|manifest| manifest.len() as u64 == length && received == *packed)
+            .ok_or(Violation::Manifest)?;
+        self.phase = Phase::Staging;
+        Ok(Some(Order::Stage(manifest)))
+    }
+}

@@ -1,0 +1,494 @@
+//! The controller's half of a session with one host.
+//!
+//! ```text
+//! Greeting → Opening → Scanning → Staging → Staged → Committing → Over
+//! ```
+//! Everything that the host says is checked against what it may say in that phase; what is not
+//! expected ends the session with [`Error::Protocol`].
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use release_core::{Marker, Proof, RelPath, ReleaseId, escape};
+
+use super::fault::error_of;
+use super::outbox::Outbox;
+use super::release::Release;
+use crate::wire::{
+    self, Begin, Decoder, Frame, FrameKind, Have, Refusal, Settled, Staged, ToAgent, ToController,
+    VERSION, WANT_WINDOW, Want, Welcome, control,
+};
+use crate::{Counts, Error, HostState};
+
+/// What a session is to bring about.
+#[derive(Clone, Debug)]
+pub(crate) enum Goal {
+    /// The tree becomes this release.
+    Push(Arc<Release>),
+    /// The tree becomes what the last commit displaced.
+    Undo,
+    /// Nothing; only see what is there.
+    Inspect,
+}
+
+/// What there is to tell.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The session went on.
+    State(HostState),
+    /// What the host has.
+    Found(Have),
+    /// Staging went on.
+    Progress {
+        /// Files staged.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// All is staged: [`Controller::commit`] or [`Controller::abort`] decides.
+    Staged(Staged),
+    /// The commit is done, and proven.
+    Done(Settled),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Greeting,
+    Opening,
+    Scanning,
+    Staging,
+    Staged,
+    Committing,
+    Over,
+}
+
+impl Phase {
+    fn doing(self) -> &'static str {
+        match self {
+            Self::Greeting => "starting the agent",
+            Self::Opening => "opening the destination",
+            Self::Scanning => "scanning the destination",
+            Self::Staging => "staging",
+            Self::Staged => "waiting for the commit",
+            Self::Committing => "committing",
+            Self::Over => "ending the session",
+        }
+    }
+}
+
+/// Something is said at least this often.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Wants whose answers are prepared before they are due.
+const LOOKAHEAD: usize = 8;
+/// While less than this waits to be sent, more is asked of the answers, in bytes.
+const LOW_WATER: usize = 1 << 20;
+/// An agent may ask twice for a file: once for a delta, once for the whole.
+const MOST_ASKS: u8 = 2;
+
+/// The controller's half of a session.
+#[derive(Debug)]
+pub(crate) struct Controller {
+    goal: Goal,
+    begin: Begin,
+    silence: Duration,
+    phase: Phase,
+    decoder: Decoder,
+    outbox: Outbox,
+    steps: VecDeque<Step>,
+    /// Wants without a full answer, in the order in which they came.
+    wants: VecDeque<Arc<Want>>,
+    /// How many of them, from the front, were handed out for encoding.
+    started: usize,
+    wants_bytes: usize,
+    asked: HashMap<u32, u8>,
+    superuser: bool,
+    refusals: Vec<Refusal>,
+    /// What the commit makes current.
+    target: Option<ReleaseId>,
+    wanted: (u64, u64),
+    heard: Instant,
+    said: Instant,
+    counts: Counts,
+}
+
+impl Controller {
+    /// Prepares a session: greeting and `Begin` are ready to be sent.
+    pub(crate) fn new(goal: Goal, begin: Begin, silence: Duration, now: Instant) -> Self {
+        let mut outbox = Outbox::default();
+        outbox.push(wire::greeting());
+        outbox.push(control(&ToAgent::Begin(begin.clone())));
+        Self {
+            goal,
+            begin,
+            silence,
+            phase: Phase::Greeting,
+            decoder: Decoder::default(),
+            outbox,
+            steps: VecDeque::new(),
+            wants: VecDeque::new(),
+            started: 0,
+            wants_bytes: 0,
+            asked: HashMap::new(),
+            superuser: true,
+            refusals: Vec::new(),
+            target: None,
+            wanted: (0, 0),
+            heard: now,
+            said: now,
+            counts: Counts::default(),
+        }
+    }
+
+    // -- what happened --
+
+    /// A transport to the host is there. `opened` says that [`Self::opening`] was sent on it already.
+    pub(crate) fn handle_connected(&mut self, opened: bool, now: Instant) {
+        (self.heard, self.said) = (now, now);
+        while opened && let Some(bytes) = self.outbox.front() {
+            self.handle_transmitted(bytes.len(), now);
+        }
+    }
+
+    /// Bytes came from the host.
+    pub(crate) fn handle_bytes(&mut self, bytes: &[u8], now: Instant) -> Result<(), Error> {
+        self.heard = now;
+        self.counts.bytes_received += bytes.len() as u64;
+        self.decoder.push(bytes);
+        if self.phase == Phase::Greeting {
+            match self.decoder.greeting().map_err(protocol)? {
+                None => return Ok(()),
+                Some(VERSION) => self.phase = Phase::Opening,
+                Some(theirs) if theirs > VERSION => {
+                    return Err(Error::NewerAgent {
+                        theirs,
+                        ours: VERSION,
+                    });
+                }
+                Some(theirs) => {
+                    return Err(broken(format!(
+                        "it speaks version {theirs} of the protocol"
+                    )));
+                }
+            }
+        }
+        while let Some(frame) = self.decoder.frame().map_err(protocol)? {
+            self.handle_frame(frame)?;
+        }
+        Ok(())
+    }
+
+    /// The host's stream ended. Fine once the session is over.
+    pub(crate) fn handle_end(&self, stderr: &[u8]) -> Result<(), Error> {
+        if self.phase == Phase::Over {
+            return Ok(());
+        }
+        let noise = [self.decoder.noise(), stderr].concat();
+        let said = &noise[noise.len().saturating_sub(500)..];
+        Err(Error::Disconnected {
+            doing: self.phase.doing(),
+            stderr: escape(said.trim_ascii()),
+        })
+    }
+
+    /// The first `count` bytes of what [`Self::poll_transmit`] gave were sent.
+    pub(crate) fn handle_transmitted(&mut self, count: usize, now: Instant) {
+        self.said = now;
+        self.counts.bytes_sent += count as u64;
+        self.outbox.consume(count);
+    }
+
+    /// A frame of the answer to the oldest want is ready; `last` if it is the answer's last.
+    pub(crate) fn handle_answer(&mut self, frame: Arc<[u8]>, last: bool) {
+        self.outbox.push_shared(frame);
+        if last && let Some(want) = self.wants.pop_front() {
+            self.started -= 1;
+            self.wants_bytes -= want.length();
+        }
+    }
+
+    /// Time went by: keeps the session alive, or finds the host silent.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        if now.duration_since(self.heard) >= self.silence {
+            return Err(Error::Silence {
+                doing: self.phase.doing(),
+                silence: self.silence,
+            });
+        }
+        if now.duration_since(self.said) >= KEEP_ALIVE && self.outbox.is_empty() {
+            self.said = now;
+            self.outbox.push(control(&ToAgent::KeepAlive));
+        }
+        Ok(())
+    }
+
+    // -- what is to be done --
+
+    /// Bytes to send.
+    pub(crate) fn poll_transmit(&self) -> Option<&[u8]> {
+        self.outbox.front()
+    }
+
+    /// The next want whose answer should be prepared. Answers are handed over in the order of wants.
+    pub(crate) fn poll_encode(&mut self) -> Option<Arc<Want>> {
+        if self.started >= LOOKAHEAD {
+            return None;
+        }
+        let want = self.wants.get(self.started)?;
+        self.started += 1;
+        Some(Arc::clone(want))
+    }
+
+    /// Is the next frame of the oldest want's answer welcome now?
+    pub(crate) fn wants_answer(&self) -> bool {
+        self.started > 0 && self.outbox.bytes() < LOW_WATER
+    }
+
+    /// Something to tell.
+    pub(crate) fn poll_step(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    pub(crate) fn poll_timeout(&self) -> Instant {
+        let silent = self.heard + self.silence;
+        if self.outbox.is_empty() {
+            silent.min(self.said + KEEP_ALIVE)
+        } else {
+            silent
+        }
+    }
+
+    /// Has everything been said?
+    pub(crate) fn is_over(&self) -> bool {
+        self.phase == Phase::Over && self.outbox.is_empty()
+    }
+
+    // -- decisions, and what is known --
+
+    /// Makes current what is staged. Only after [`Step::Staged`].
+    pub(crate) fn commit(&mut self) {
+        if let (Phase::Staged, Some(release)) = (self.phase, self.target) {
+            self.enter(Phase::Committing, Some(HostState::Committing));
+            self.outbox.push(control(&ToAgent::Commit(release)));
+        }
+    }
+
+    /// Gives the session up. What is staged stays for the next one.
+    pub(crate) fn abort(&mut self) {
+        if self.phase != Phase::Over {
+            self.outbox.drop_unsent();
+            self.outbox.push(control(&ToAgent::Abort));
+            self.phase = Phase::Over;
+        }
+    }
+
+    /// What is said first, without waiting for the agent's greeting.
+    pub(crate) fn opening(&self) -> Vec<u8> {
+        self.outbox.all()
+    }
+
+    /// How much was done.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Files that the host asked for, and their bytes.
+    pub(crate) fn wanted(&self) -> (u64, u64) {
+        self.wanted
+    }
+
+    /// What the session is doing, for errors of the transport.
+    pub(crate) fn doing(&self) -> &'static str {
+        self.phase.doing()
+    }
+
+    fn enter(&mut self, phase: Phase, state: Option<HostState>) {
+        self.phase = phase;
+        self.steps.extend(state.map(Step::State));
+    }
+
+    fn handle_frame(&mut self, frame: Frame) -> Result<(), Error> {
+        match frame.kind {
+            FrameKind::Want => self.handle_want(Want::decode(frame.body).map_err(protocol)?),
+            FrameKind::Control => {
+                self.handle_message(ToController::decode(&frame.body).map_err(protocol)?)
+            }
+            FrameKind::Manifest | FrameKind::Payload => {
+                Err(broken("it sent what only a controller sends"))
+            }
+        }
+    }
+
+    fn handle_message(&mut self, message: ToController) -> Result<(), Error> {
+        match (self.phase, message) {
+            (_, ToController::KeepAlive) => Ok(()),
+            (_, ToController::Fault(fault)) => Err(error_of(fault, &self.begin)),
+            (Phase::Opening, ToController::Welcome(welcome)) => self.handle_welcome(&welcome),
+            (Phase::Scanning, ToController::Have(have)) => self.handle_have(have),
+            (Phase::Staging, ToController::WantEnd { .. }) => Ok(()),
+            (Phase::Staging, ToController::Progress { files, bytes }) => {
+                self.steps.push_back(Step::Progress { files, bytes });
+                Ok(())
+            }
+            (Phase::Staging, ToController::Refusal(refusal)) => {
+                self.refusals.push(refusal);
+                if self.refusals.len() > MOST_REFUSALS {
+                    return Err(broken("it refused more files than it may name"));
+                }
+                Ok(())
+            }
+            (Phase::Staging, ToController::Staged(staged)) => self.handle_staged(staged),
+            (Phase::Committing, ToController::Done(settled)) => self.handle_done(settled),
+            // An agent that was told to stop may have said something before it heard of it.
+            (Phase::Over, _) => Ok(()),
+            (phase, _) => Err(broken(format!(
+                "an unexpected message while {}",
+                phase.doing()
+            ))),
+        }
+    }
+
+    fn handle_welcome(&mut self, welcome: &Welcome) -> Result<(), Error> {
+        self.superuser = welcome.superuser;
+        self.enter(Phase::Scanning, Some(HostState::Scanning));
+        Ok(())
+    }
+
+    fn handle_have(&mut self, have: Have) -> Result<(), Error> {
+        if have.proofs.len() > 2 {
+            return Err(broken("it has more proofs than there are classes"));
+        }
+        match &self.goal {
+            Goal::Push(release) => {
+                self.target = Some(release.id);
+                if have
+                    .proofs
+                    .iter()
+                    .any(|proof| release.is_proven_by(proof, self.superuser))
+                {
+                    self.outbox.push(control(&ToAgent::Same(release.id)));
+                } else {
+                    release
+                        .frames
+                        .iter()
+                        .for_each(|f| self.outbox.push_shared(Arc::clone(f)));
+                }
+                self.enter(Phase::Staging, Some(HostState::Staging));
+            }
+            Goal::Undo => {
+                self.outbox.push(control(&ToAgent::Undo));
+                self.enter(Phase::Staging, Some(HostState::Staging));
+            }
+            Goal::Inspect => self.abort(),
+        }
+        self.steps.push_back(Step::Found(have));
+        Ok(())
+    }
+
+    fn handle_want(&mut self, want: Want) -> Result<(), Error> {
+        let Goal::Push(release) = &self.goal else {
+            return Err(broken("it asked for files that there are none of"));
+        };
+        if self.phase != Phase::Staging {
+            return Err(broken(format!(
+                "it asked for files while {}",
+                self.phase.doing()
+            )));
+        }
+        let range = release
+            .units
+            .range(want.unit)
+            .ok_or_else(|| broken("it asked for no unit"))?;
+        for ask in &want.asks {
+            let entry = release.manifest.entries().get(ask.entry as usize);
+            let file = entry.and_then(|entry| entry.file());
+            let Some((size, _)) = file.filter(|_| range.contains(&ask.entry)) else {
+                return Err(broken("it asked for what is no file of the unit"));
+            };
+            let asked = self.asked.entry(ask.entry).or_default();
+            *asked += 1;
+            match *asked {
+                1 => {
+                    self.wanted.0 += 1;
+                    self.wanted.1 += size;
+                    self.counts.files_sent += 1;
+                }
+                MOST_ASKS => {}
+                _ => return Err(broken("it asked for a file over and over")),
+            }
+        }
+        self.wants_bytes += want.length();
+        if self.wants_bytes > WANT_WINDOW && !self.wants.is_empty() {
+            return Err(broken("it asked for more than it may at one time"));
+        }
+        self.wants.push_back(Arc::new(want));
+        Ok(())
+    }
+
+    fn handle_staged(&mut self, staged: Staged) -> Result<(), Error> {
+        if !self.wants.is_empty() {
+            return Err(broken("it was done before it had what it asked for"));
+        }
+        if staged.refused > 0 {
+            self.abort();
+            return Err(self.refused(staged.refused));
+        }
+        match (&self.goal, self.target) {
+            (Goal::Push(release), _) if staged.release != release.id => {
+                return Err(broken("it staged another release"));
+            }
+            _ => self.target = Some(staged.release),
+        }
+        self.counts.files_deleted = staged.deletions;
+        self.counts.literal_bytes = staged.literal_bytes;
+        self.counts.matched_bytes = staged.matched_bytes;
+        self.counts.local_bytes = staged.local_bytes;
+        self.enter(Phase::Staged, Some(HostState::Staged));
+        self.steps.push_back(Step::Staged(staged));
+        Ok(())
+    }
+
+    fn refused(&self, count: u64) -> Error {
+        let entries = match &self.goal {
+            Goal::Push(release) => release.manifest.entries(),
+            _ => &[],
+        };
+        let first = self.refusals.first();
+        let entry = first.and_then(|refusal| entries.get(refusal.entry as usize));
+        Error::Files {
+            count,
+            first: entry.map_or_else(RelPath::root, |entry| entry.path.clone()),
+            reason: first.map_or_else(String::new, |refusal| escape(refusal.reason.as_bytes())),
+        }
+    }
+
+    fn handle_done(&mut self, settled: Settled) -> Result<(), Error> {
+        let proven = match &self.goal {
+            Goal::Push(release) => release.is_proven_by(&settled.proof, self.superuser),
+            // The agent has compared with the manifest that it kept.
+            _ => true,
+        };
+        self.phase = Phase::Over;
+        if !proven {
+            return match self.target {
+                Some(release) => Err(Error::NotProven { release }),
+                None => Err(broken("it committed what was never staged")),
+            };
+        }
+        self.counts.files_deleted = settled.deleted;
+        self.steps.push_back(Step::Done(settled));
+        Ok(())
+    }
+}
+
+/// Refusals that a host may name one by one; it counts the others.
+pub(crate) const MOST_REFUSALS: usize = 100;
+
+fn broken(what: impl Into<String>) -> Error {
+    Error::Protocol { what: what.into() }
+}
+
+fn protocol(error: wire::WireError) -> Error {
+    broken(error.to_string())
+}

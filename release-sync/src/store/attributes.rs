@@ -1,0 +1,104 @@
+//! Mode, owner and mtime of entries, set without following a link.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use release_core::{Entry, Kind, Timestamp};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::io::Errno;
+
+use crate::plan::Owners;
+
+/// What an entry is to have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attributes {
+    /// Permissions with special bits; `None` for a symlink, which has none.
+    mode: Option<u16>,
+    /// Owner and group, where they can be set.
+    owner: Option<(u32, u32)>,
+    mtime: Timestamp,
+}
+
+impl Attributes {
+    /// What the manifest says of an entry.
+    pub(crate) fn of(entry: &Entry, owners: Option<&Owners>) -> Self {
+        Self {
+            mode: (!matches!(entry.kind, Kind::Symlink { .. })).then_some(entry.meta.mode),
+            owner: owners.map(|owners| owners.of(&entry.meta)),
+            mtime: entry.meta.mtime,
+        }
+    }
+
+    /// The same, but so that the owner can still make and remove entries in the directory: for one that
+    /// is not filled yet.
+    pub(crate) fn while_filling(self) -> Self {
+        Self { mode: self.mode.map(|mode| mode | 0o700), ..self }
+    }
+
+    /// Sets them on an open file or directory. The owner comes first, since setting it clears setuid.
+    pub(crate) fn set(&self, file: impl AsFd) -> io::Result<()> {
+        if let Some((uid, gid)) = self.owner {
+            rustix::fs::fchown(&file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        }
+        if let Some(mode) = self.mode {
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode.into()))?;
+        }
+        set_mtime(file.as_fd(), self.mtime)
+    }
+
+    /// Sets them on an entry of a directory: a file, directory or symlink, never what a symlink points
+    /// to.
+    pub(crate) fn set_at(&self, directory: impl AsFd, name: &[u8]) -> io::Result<()> {
+        let Some(mode) = self.mode else { return self.set_on_link(directory, name) };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
+            Ok(file) => self.set(file),
+            // Its owner may not read it (mode 000), but may change it.
+            Err(Errno::ACCESS) => {
+                set_mode_unread(directory.as_fd(), name, mode | 0o400)?;
+                let file = rustix::fs::openat(&directory, name, flags, Mode::empty())?;
+                self.set(file)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn set_on_link(&self, directory: impl AsFd, name: &[u8]) -> io::Result<()> {
+        if let Some((uid, gid)) = self.owner {
+            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            rustix::fs::chownat(&directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        let times = timestamps(self.mtime);
+        Ok(rustix::fs::utimensat(&directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+}
+
+/// Lets the owner make and remove entries in a directory that is read-only even for them.
+pub(super) fn open_up(directory: impl AsFd, name: &[u8]) -> io::Result<()> {
+    set_mode_unread(directory.as_fd(), name, 0o700)
+}
+
+/// Changes a mode through a descriptor that needs no permission to read.
+fn set_mode_unread(directory: BorrowedFd<'_>, name: &[u8], mode: u16) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entry = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    let found = rustix::fs::fstat(&entry)?;
+    if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
+        return Err(Errno::LOOP.into());
+    }
+    // The only way from an O_PATH descriptor to chmod; the kernel resolves it to this very inode.
+    let path = format!("/proc/self/fd/{}", entry.as_raw_fd());
+    Ok(rustix::fs::chmod(path, Mode::from_raw_mode(mode.into()))?)
+}
+
+/// Sets the time of the last modification, and leaves that of the last access.
+pub(super) fn set_mtime(file: BorrowedFd<'_>, mtime: Timestamp) -> io::Result<()> {
+    Ok(rustix::fs::futimens(file, &timestamps(mtime))?)
+}
+
+fn timestamps(mtime: Timestamp) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanos.into() },
+    }
+}

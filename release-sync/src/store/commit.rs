@@ -1,0 +1,254 @@
+//! Making a staged release current, layout `tree`.
+//!
+//! Files are renamed into place in manifest order and deletions come last, so that what refers to a new
+//! file is newer than the file, and what an old file refers to is there as long as it. Directories get
+//! their modes and times at the end, when nothing changes in them any more.
+//!
+//! Cut off at any point, the tree is a mixture whose missing part is still staged: the next run's plan
+//! finds just that.
+
+use std::collections::HashSet;
+use std::io;
+
+use release_core::{Digest, Entry, Manifest, RelPath};
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use super::{Attributes, Stage, Store, Undo, attributes, discard_stages, undo};
+use crate::confine::ParentCache;
+use crate::plan::{Action, Owners, Plan};
+use crate::tree::{Found, FoundKind};
+
+/// What a commit works with.
+pub(crate) struct Commit<'a> {
+    /// Where.
+    pub(crate) store: &'a Store,
+    /// The new entries.
+    pub(crate) stage: &'a Stage,
+    /// What the tree becomes.
+    pub(crate) manifest: &'a Manifest,
+    /// What it is.
+    pub(crate) tree: &'a [Found],
+    /// The difference.
+    pub(crate) plan: &'a Plan,
+    /// What owners are here; `None` where they can't be set.
+    pub(crate) owners: Option<&'a Owners>,
+    /// Where displaced content goes; `None`: it goes for good.
+    pub(crate) undo: Option<Undo>,
+}
+
+/// What a commit did.
+#[derive(Debug, Default)]
+pub(crate) struct Committed {
+    /// Entries that were deleted.
+    pub(crate) deleted: u64,
+}
+
+/// Where a commit stopped.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}` can't be put in place")]
+pub(crate) struct CommitError {
+    path: RelPath,
+    #[source]
+    source: io::Error,
+}
+
+impl Commit<'_> {
+    /// Changes the tree.
+    pub(crate) fn run(&self) -> Result<Committed, CommitError> {
+        let mut work = Work {
+            commit: self,
+            retained: self.retained(),
+            in_tree: ParentCache::default(),
+            in_stage: ParentCache::default(),
+            committed: Committed::default(),
+        };
+        let at = |path: &RelPath| {
+            let path = path.clone();
+            move |source| CommitError { path, source }
+        };
+        let touched = self.touched();
+        self.open_up(&touched).map_err(at(&RelPath::root()))?;
+        for &old in &self.plan.clearings {
+            let found = &self.tree[old as usize];
+            work.remove(found).map_err(at(&found.path))?;
+        }
+        let mut moved: Option<&RelPath> = None;
+        for step in &self.plan.steps {
+            let entry = &self.manifest.entries()[step.entry as usize];
+            if moved.is_some_and(|directory| entry.path.is_within(directory)) {
+                continue;
+            }
+            let old = step.old.map(|old| &self.tree[old as usize]);
+            work.place(entry, step.action, old).map_err(at(&entry.path))?;
+            if step.action == Action::Directory {
+                moved = Some(&entry.path);
+            }
+        }
+        for &old in &self.plan.deletions {
+            let found = &self.tree[old as usize];
+            work.remove(found).map_err(at(&found.path))?;
+        }
+        // From the end: a directory may be closed only when those inside it are done.
+        for &index in touched.iter().rev() {
+            let entry = &self.manifest.entries()[index as usize];
+            work.settle(entry).map_err(at(&entry.path))?;
+        }
+        Ok(work.committed)
+    }
+
+    /// Drops stages and earlier undos, once the tree is proven.
+    pub(crate) fn clean_up(self) -> io::Result<()> {
+        discard_stages(&self.store.private)?;
+        match self.undo {
+            Some(undo) => undo.finish(self.store),
+            None => undo::clear(self.store, None),
+        }
+    }
+
+    /// Content that the new tree has, wherever: no undo needs to keep it.
+    fn retained(&self) -> HashSet<Digest> {
+        self.manifest.entries().iter().filter_map(Entry::file).map(|(_, digest)| digest).collect()
+    }
+
+    /// Directories of the manifest that are made, changed, or that something changes in: by index,
+    /// sorted.
+    fn touched(&self) -> Vec<u32> {
+        let mut touched = HashSet::new();
+        let mut last: Option<&[u8]> = None;
+        let entries = self.manifest.entries();
+        let steps = self.plan.steps.iter().map(|step| &entries[step.entry as usize]);
+        let gone = self.plan.clearings.iter().chain(&self.plan.deletions);
+        let gone = gone.map(|&old| &self.tree[old as usize].path);
+        for path in steps.clone().map(|entry| &entry.path).chain(gone) {
+            if last == Some(path.parent_bytes()) && !path.is_root() {
+                continue;
+            }
+            last = Some(path.parent_bytes());
+            let parent = path.parent().and_then(|parent| self.manifest.find(&parent));
+            touched.extend(parent.map(|(index, _)| index as u32));
+        }
+        for step in &self.plan.steps {
+            if entries[step.entry as usize].is_directory() {
+                touched.insert(step.entry);
+            }
+        }
+        let mut touched: Vec<u32> = touched.into_iter().collect();
+        touched.retain(|&index| entries[index as usize].is_directory());
+        touched.sort_unstable();
+        touched
+    }
+
+    /// Lets us work inside directories that are read-only for their owner. Root needs no permission.
+    fn open_up(&self, touched: &[u32]) -> io::Result<()> {
+        if self.owners.is_some() {
+            return Ok(());
+        }
+        let closed: HashSet<&RelPath> = self
+            .tree
+            .iter()
+            .filter(|found| found.kind == FoundKind::Directory && found.mode & 0o300 != 0o300)
+            .map(|found| &found.path)
+            .collect();
+        if closed.is_empty() {
+            return Ok(());
+        }
+        let entries = self.manifest.entries();
+        let changing = touched.iter().map(|&index| &entries[index as usize].path);
+        let gone = self.plan.clearings.iter().chain(&self.plan.deletions);
+        let going = gone.map(|&old| &self.tree[old as usize].path);
+        let mut all: Vec<&RelPath> = changing.chain(going).filter(|p| closed.contains(*p)).collect();
+        all.sort_unstable();
+        for path in all {
+            if path.is_root() {
+                attributes::open_up(&self.store.tree, b".")?;
+                continue;
+            }
+            let (parent, name) = self.store.tree.parent(path)?;
+            attributes::open_up(&parent, name)?;
+        }
+        Ok(())
+    }
+}
+
+struct Work<'a> {
+    commit: &'a Commit<'a>,
+    retained: HashSet<Digest>,
+    in_tree: ParentCache,
+    in_stage: ParentCache,
+    committed: Committed,
+}
+
+impl Work<'_> {
+    fn place(&mut self, entry: &Entry, action: Action, old: Option<&Found>) -> io::Result<()> {
+        let Commit { store, stage, owners, .. } = self.commit;
+        match action {
+            Action::Attributes if entry.is_directory() => return Ok(()),
+            Action::Attributes => {
+                let (parent, name) = self.in_tree.parent(&store.tree, &entry.path)?;
+                return Attributes::of(entry, *owners).set_at(parent, name);
+            }
+            Action::File(_) | Action::Symlink => self.keep(old)?,
+            Action::Directory => {}
+        }
+        let (from, name) = self.in_stage.parent(stage.root(), &entry.path)?;
+        let (to, _) = self.in_tree.parent(&store.tree, &entry.path)?;
+        Ok(rustix::fs::renameat(from, name, to, name)?)
+    }
+
+    /// Saves the content of a file that is about to be replaced by a rename.
+    fn keep(&mut self, old: Option<&Found>) -> io::Result<()> {
+        let Some((found, digest)) = old.and_then(|old| self.to_keep(old)) else { return Ok(()) };
+        let (Some(undo), (parent, name)) =
+            (&self.commit.undo, self.in_tree.parent(&self.commit.store.tree, &found.path)?)
+        else {
+            return Ok(());
+        };
+        undo.keep(parent, name, &digest)
+    }
+
+    fn to_keep<'f>(&self, found: &'f Found) -> Option<(&'f Found, Digest)> {
+        match found.kind {
+            FoundKind::File { digest: Some(digest), .. } if !self.retained.contains(&digest) => {
+                self.commit.undo.as_ref().map(|_| (found, digest))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes an entry out of the tree.
+    fn remove(&mut self, found: &Found) -> io::Result<()> {
+        let kept = self.to_keep(found).map(|(_, digest)| digest);
+        let (parent, name) = self.in_tree.parent(&self.commit.store.tree, &found.path)?;
+        let removed = match (&found.kind, kept, &self.commit.undo) {
+            (FoundKind::Directory, ..) => {
+                let removed = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+                self.in_tree.forget();
+                removed
+            }
+            (_, Some(digest), Some(undo)) => {
+                undo.take(parent, name, &digest)?;
+                Ok(())
+            }
+            _ => rustix::fs::unlinkat(parent, name, AtFlags::empty()),
+        };
+        match removed {
+            // Somebody was faster.
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.committed.deleted += 1;
+        Ok(())
+    }
+
+    /// Gives a directory its mode, owner and time.
+    fn settle(&mut self, entry: &Entry) -> io::Result<()> {
+        let Commit { store, owners, .. } = self.commit;
+        let attributes = Attributes::of(entry, *owners);
+        if entry.path.is_root() {
+            return attributes.set(&store.tree);
+        }
+        let (parent, name) = self.in_tree.parent(&store.tree, &entry.path)?;
+        attributes.set_at(parent, name)
+    }
+}

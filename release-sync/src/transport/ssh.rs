@@ -1,0 +1,240 @@
+//! SSH sessions over libssh2.
+//!
+//! A session logs in with blocking calls, each within what is left of one deadline; from then on its
+//! channels are non-blocking, see [`channel`].
+
+use std::fmt;
+use std::io::{self, Read};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ssh2::{MethodType, Session};
+
+use super::Transport;
+use crate::{Error, HostKeys, SshOptions, SshTarget};
+
+mod channel;
+mod dial;
+mod known_hosts;
+mod login;
+#[cfg(test)]
+pub(crate) mod rig;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use channel::SshTransport;
+pub(crate) use run::Output;
+
+use known_hosts::{KnownHosts, Verdict};
+
+/// In order of preference. GCM first, which libssh2 has from OpenSSL, in hardware; its ChaCha20 is its
+/// own, and slower. What a libssh2 does not know is left out by it.
+const CIPHERS: &str = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,\
+                       chacha20-poly1305@openssh.com,aes256-ctr,aes128-ctr";
+
+/// A time by which several steps must be done.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Instant);
+
+impl Deadline {
+    fn after(patience: Duration) -> Self {
+        // A day is for ever here, and unlike more it can always be added.
+        Self(Instant::now() + patience.min(Duration::from_secs(24 * 60 * 60)))
+    }
+
+    /// What is left; an error of the kind `TimedOut` where that is nothing.
+    fn left(self) -> io::Result<Duration> {
+        match self.0.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(left),
+        }
+    }
+
+    /// Lets the session's next call take no longer than is left.
+    fn bound(self, session: &Session) -> io::Result<()> {
+        let left = self.left()?.as_millis();
+        // Zero would be for ever.
+        session.set_timeout(u32::try_from(left).unwrap_or(u32::MAX).max(1));
+        Ok(())
+    }
+}
+
+/// A logged-in session with a host whose key was checked. One channel at a time.
+pub(crate) struct SshSession {
+    session: Session,
+    socket: Arc<TcpStream>,
+    address: String,
+    patience: Duration,
+}
+
+impl fmt::Debug for SshSession {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("SshSession")
+            .field(&self.address)
+            .finish()
+    }
+}
+
+impl SshSession {
+    /// Connects to a host, checks its key and logs in, all of it within `options.connect_timeout`.
+    ///
+    /// # Errors
+    /// - [`Error::Connect`]: no TCP connection, also for want of an address.
+    /// - [`Error::HostKeyUnknown`], [`Error::HostKeyChanged`]: refused; the latter for revoked keys too.
+    /// - [`Error::KnownHosts`]: the file of known keys can't be read or written.
+    /// - [`Error::Authentication`]: the host, or the key file, or the ssh-agent said no.
+    /// - [`Error::Ssh`]: anything else, time out included.
+    pub(crate) fn connect(target: &SshTarget, options: &SshOptions) -> Result<Self, Error> {
+        let deadline = Deadline::after(options.connect_timeout);
+        let address = shown(target);
+        let known = KnownHosts::load(&options.known_hosts)?;
+        let socket = dial::dial(&target.address, target.port, deadline).map_err(|source| {
+            Error::Connect {
+                address: address.clone(),
+                source,
+            }
+        })?;
+        let socket = Arc::new(socket);
+        let failed = |doing| {
+            let address = address.clone();
+            move |source| Error::Ssh {
+                address,
+                doing,
+                source,
+            }
+        };
+
+        let name = known_hosts::name_of(target);
+        let key_types = known.preference(&name);
+        let session =
+            shake_hands(&socket, &key_types, deadline).map_err(failed("exchanging keys"))?;
+        let (key, _) = session.host_key().ok_or_else(|| {
+            failed("exchanging keys")(io::Error::other("the host has shown no key"))
+        })?;
+        check_host_key(&known, &name, key, &address, options)?;
+        login::log_in(&session, target, options, &address, deadline)?;
+        Ok(Self {
+            session,
+            socket,
+            address,
+            patience: options.connect_timeout,
+        })
+    }
+
+    /// Has the host's login shell run a command. The streams of the last command's transport must not be
+    /// used any more.
+    ///
+    /// # Errors
+    /// [`Error::Ssh`] where the host refuses a channel or a command, or does not answer within the
+    /// session's `connect_timeout`.
+    pub(crate) fn exec(&self, command: &str) -> Result<SshTransport, Error> {
+        let deadline = Deadline::after(self.patience);
+        channel::open(&self.session, &self.socket, command, deadline)
+            .map_err(|source| self.failed("starting a command", source))
+    }
+
+    /// Runs a command to its end: gives it `input` on its standard input, and hands back what it said.
+    ///
+    /// # Errors
+    /// As [`exec`](Self::exec); also [`Error::Silence`] where the command neither reads nor writes nor
+    /// ends for the session's `connect_timeout`, and [`Error::Ssh`] where the connection is lost.
+    pub(crate) fn run(&self, command: &str, input: Option<&mut dyn Read>) -> Result<Output, Error> {
+        run::run(self, command, input)
+    }
+
+    /// How long the host may take for one step.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    pub(crate) fn failed(&self, doing: &'static str, source: io::Error) -> Error {
+        Error::Ssh {
+            address: self.address.clone(),
+            doing,
+            source,
+        }
+    }
+}
+
+/// Address and port, as messages show them.
+fn shown(target: &SshTarget) -> String {
+    if target.address.contains(':') {
+        format!("[{}]:{}", target.address, target.port)
+    } else {
+        format!("{}:{}", target.address, target.port)
+    }
+}
+
+/// Everything up to where the host has proved that it owns the key it shows.
+fn shake_hands(
+    socket: &Arc<TcpStream>,
+    key_types: &str,
+    deadline: Deadline,
+) -> io::Result<Session> {
+    let mut session = Session::new().map_err(io_error)?;
+    session.set_compress(false);
+    for (method, preference) in [
+        (MethodType::CryptCs, CIPHERS),
+        (MethodType::CryptSc, CIPHERS),
+        (MethodType::HostKey, key_types),
+    ] {
+        session.method_pref(method, preference).map_err(io_error)?;
+    }
+    session.set_tcp_stream(Arc::clone(socket));
+    deadline.bound(&session)?;
+    session.handshake().map_err(io_error)?;
+    Ok(session)
+}
+
+fn check_host_key(
+    known: &KnownHosts,
+    name: &str,
+    key: &[u8],
+    address: &str,
+    options: &SshOptions,
+) -> Result<(), Error> {
+    let verdict = match (known.check(name, key), options.host_keys) {
+        (Verdict::Unknown, HostKeys::AcceptNew) => known.accept(name, key)?,
+        (verdict, _) => verdict,
+    };
+    let (address, known_hosts) = (String::from(address), options.known_hosts.clone());
+    let fingerprint = known_hosts::fingerprint(key);
+    match verdict {
+        Verdict::Known => Ok(()),
+        Verdict::Unknown => Err(Error::HostKeyUnknown {
+            address,
+            fingerprint,
+            known_hosts,
+        }),
+        Verdict::Changed | Verdict::Revoked => Err(Error::HostKeyChanged {
+            address,
+            fingerprint,
+            known_hosts,
+        }),
+    }
+}
+
+/// libssh2's error as one of ours: kept in words, and of a kind that can be told apart.
+fn io_error(error: ssh2::Error) -> io::Error {
+    use libssh2_sys as raw;
+    let ssh2::ErrorCode::Session(code) = error.code() else {
+        return error.into();
+    };
+    let kind = match code {
+        raw::LIBSSH2_ERROR_EAGAIN => io::ErrorKind::WouldBlock,
+        raw::LIBSSH2_ERROR_TIMEOUT | raw::LIBSSH2_ERROR_SOCKET_TIMEOUT => io::ErrorKind::TimedOut,
+        raw::LIBSSH2_ERROR_SOCKET_DISCONNECT
+        | raw::LIBSSH2_ERROR_SOCKET_RECV
+        | raw::LIBSSH2_ERROR_SOCKET_SEND
+        | raw::LIBSSH2_ERROR_BANNER_RECV => io::ErrorKind::ConnectionReset,
+        raw::LIBSSH2_ERROR_AUTHENTICATION_FAILED | raw::LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED => {
+            io::ErrorKind::PermissionDenied
+        }
+        _ => io::ErrorKind::Other,
+    };
+    // Words may be the host's own, as in its reason for a disconnection.
+    io::Error::new(kind, super::harmless(error.message().as_bytes()))
+}

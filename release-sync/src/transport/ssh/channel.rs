@@ -1,0 +1,345 @@
+//! A command on a host, as a transport.
+//!
+//! libssh2 has room for one outgoing packet, and a packet that the socket took only half of bars the way
+//! for all others until the call that made it is repeated. That may be any call: a write, a read (which
+//! tells the host that it may send more), or either when it finds itself in the middle of a key exchange.
+//! Left alone, a reader and a writer block each other for ever. Three rules here keep them going:
+//!
+//! 1. A chunk that libssh2 would not take is kept by us, and counts as written: so we can always repeat
+//!    the call ourselves, with the same bytes.
+//! 2. While a packet is half sent, nothing new is begun; [`SshTransport::settle`] repeats whichever call
+//!    it may have been.
+//! 3. What such a repeated read brings is kept in the inbox.
+//!
+//! libssh2 also reads more from the socket than was asked for, during writes too. So a silent socket does
+//! not mean that there is nothing to read, and no sleep begins before that was looked at.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use ssh2::{BlockDirections, Channel, Session};
+
+use super::{Deadline, io_error};
+use crate::transport::text::Tail;
+use crate::transport::waker::{sleep, sleep_on};
+use crate::transport::{Inbox, Transport, Waker};
+
+/// How much a host may send before we have read it, and so the most that libssh2 holds for it: as large
+/// as OpenSSH's. It bounds a host's speed to this much a round trip.
+const WINDOW: u32 = 2 << 20;
+
+/// The largest packet that we take, which is what every implementation must be able to.
+const PACKET: u32 = 32 << 10;
+
+/// The most that libssh2 puts into one packet.
+const CHUNK: usize = 32_700;
+
+/// The size of every read from libssh2. Always the same one: a read that finds the window too narrow asks
+/// for this much more, and if it has to be repeated with another size, libssh2 books another amount than it
+/// has told the host.
+const READ: usize = 64 << 10;
+
+/// How long a host may take to tell a command's exit status after its output has ended.
+const EPILOGUE: Duration = Duration::from_secs(2);
+
+/// How long closing may take to get the last bytes out.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+/// A command's standard input and output on a host.
+pub(crate) struct SshTransport {
+    // Freed in this order: the channel before its session.
+    channel: Channel,
+    session: Session,
+    socket: Arc<TcpStream>,
+    /// A chunk that was taken from the driver and is not sent yet.
+    outbox: Vec<u8>,
+    sent: usize,
+    /// The half-sent packet, if there is one, is the outbox's.
+    sending: bool,
+    inbox: Inbox,
+    scratch: Vec<u8>,
+    said: Tail,
+    ended: bool,
+}
+
+impl fmt::Debug for SshTransport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SshTransport")
+            .field("outbox", &(self.outbox.len() - self.sent))
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starts a command; blocks for that.
+pub(super) fn open(
+    session: &Session,
+    socket: &Arc<TcpStream>,
+    command: &str,
+    deadline: Deadline,
+) -> io::Result<SshTransport> {
+    session.set_blocking(true);
+    deadline.bound(session)?;
+    let mut channel = session
+        .channel_open("session", WINDOW, PACKET, None)
+        .map_err(io_error)?;
+    deadline.bound(session)?;
+    channel.exec(command).map_err(io_error)?;
+    session.set_blocking(false);
+    Ok(SshTransport {
+        channel,
+        session: session.clone(),
+        socket: Arc::clone(socket),
+        outbox: Vec::new(),
+        sent: 0,
+        sending: false,
+        inbox: Inbox::default(),
+        scratch: vec![0; READ],
+        said: Tail::default(),
+        ended: false,
+    })
+}
+
+impl SshTransport {
+    /// Ends the command's standard input; `WouldBlock` if it has to be tried again.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.settle()?;
+        self.channel.send_eof().map_err(io_error)
+    }
+
+    /// Did the socket take a packet only in part?
+    fn is_half_sent(&self) -> bool {
+        matches!(
+            self.session.block_directions(),
+            BlockDirections::Outbound | BlockDirections::Both
+        )
+    }
+
+    /// Gets out what is half sent or waiting in the outbox. `WouldBlock` if some of it remains.
+    fn settle(&mut self) -> io::Result<()> {
+        if self.is_half_sent() && !self.sending {
+            self.repeat_reading()?;
+            if self.is_half_sent() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
+        while self.sent < self.outbox.len() {
+            match self.channel.write(&self.outbox[self.sent..]) {
+                Ok(count) => {
+                    self.sent += count;
+                    self.sending = false;
+                }
+                Err(error) => {
+                    self.sending = self.is_half_sent();
+                    return Err(explain(&self.session, error));
+                }
+            }
+        }
+        self.outbox.clear();
+        self.sent = 0;
+        Ok(())
+    }
+
+    /// Repeats the calls other than writes that may have left a packet half sent.
+    fn repeat_reading(&mut self) -> io::Result<()> {
+        // Goes on with a key exchange, which a read can't reach as long as it wants to send something.
+        ignore_would_block(self.channel.wait_eof().map_err(io_error))?;
+        if self.inbox.is_empty() {
+            ignore_would_block(self.fill())?;
+        }
+        self.drain_stderr()
+    }
+
+    /// Reads into the inbox, which must be empty; leaves it empty at the end of the stream.
+    fn fill(&mut self) -> io::Result<()> {
+        let read = self.channel.read(&mut self.scratch);
+        let count = read.map_err(|error| explain(&self.session, error))?;
+        self.inbox.put_back(&self.scratch[..count]);
+        Ok(())
+    }
+
+    fn drain_stderr(&mut self) -> io::Result<()> {
+        let mut stderr = self.channel.stderr();
+        // As much as can be there when this begins; a flood does not keep us from the rest.
+        for _ in 0..=WINDOW as usize / READ {
+            match stderr.read(&mut self.scratch) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.said.push(&self.scratch[..count]),
+                Err(error) => return ignore_would_block(Err(explain(&self.session, error))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what libssh2 has, straight into the buffer if that is large enough.
+    fn read_channel(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(buffer) = buffer.get_mut(..READ) {
+            let read = self.channel.read(buffer);
+            return read.map_err(|error| explain(&self.session, error));
+        }
+        self.fill()?;
+        Ok(self.inbox.take(buffer))
+    }
+
+    /// Is there something to read that the socket will not announce any more?
+    fn has_news(&self) -> bool {
+        !self.inbox.is_empty()
+            || self.channel.read_window().available > 0
+            || (!self.ended && self.channel.eof())
+    }
+}
+
+impl Transport for SshTransport {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        if self.inbox.is_empty() && self.is_half_sent() {
+            // If this fails for good so does the next write; there may still be something to read.
+            let _ = self.settle();
+        }
+        if !self.inbox.is_empty() {
+            return Ok(self.inbox.take(buffer));
+        }
+        if self.ended {
+            return Ok(0);
+        }
+        let result = self.read_channel(buffer);
+        match &result {
+            Ok(0) => {
+                let _ = self.drain_stderr();
+                self.ended = true;
+            }
+            Ok(_) => {}
+            // Only now: both streams share a window, so a host that has output for us is not stuck.
+            Err(_) => self.drain_stderr()?,
+        }
+        result
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.settle()?;
+        if self.ended || self.channel.eof() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let chunk = &bytes[..bytes.len().min(CHUNK)];
+        let written = self.channel.write(chunk);
+        match written.map_err(|error| explain(&self.session, error)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.outbox.extend_from_slice(chunk);
+                self.sending = self.is_half_sent();
+                Ok(chunk.len())
+            }
+            other => other,
+        }
+    }
+
+    fn wait(&mut self, want_write: bool, waker: &Waker, timeout: Duration) -> io::Result<()> {
+        ignore_would_block(self.settle())?;
+        let has_room = self.outbox.is_empty() && !self.is_half_sent();
+        if (want_write && has_room) || self.has_news() {
+            return self.drain_stderr();
+        }
+        let mut flags = PollFlags::empty();
+        // Room in the channel is announced by a packet; and a socket that was hung up is always ready.
+        flags.set(PollFlags::IN, !self.ended);
+        flags.set(PollFlags::OUT, self.is_half_sent());
+        if flags.is_empty() {
+            return sleep(&[], waker, timeout);
+        }
+        sleep(&[(self.socket.as_fd(), flags)], waker, timeout)?;
+        ignore_would_block(self.settle())?;
+        self.drain_stderr()
+    }
+
+    fn unread(&mut self, bytes: &[u8]) {
+        self.inbox.put_back(bytes);
+    }
+
+    fn stderr(&self) -> &[u8] {
+        self.said.bytes()
+    }
+
+    fn exit_status(&mut self) -> Option<i32> {
+        let start = Instant::now();
+        loop {
+            match self.channel.wait_close().map_err(io_error) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let left = EPILOGUE.checked_sub(start.elapsed())?;
+                    sleep_on((self.socket.as_fd(), PollFlags::IN), left).ok()?;
+                }
+                Err(_) => return None,
+            }
+        }
+        let _ = self.drain_stderr();
+        match self.channel.exit_signal().ok()?.exit_signal {
+            None => self.channel.exit_status().ok(),
+            Some(signal) => Some(128 + number_of(&signal)?),
+        }
+    }
+
+    /// A packet that can't be got out in time keeps libssh2 from freeing the session's memory (some
+    /// 100 KiB); the connection is gone all the same.
+    fn close(&mut self) {
+        let start = Instant::now();
+        while matches!(self.settle(), Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            let Some(left) = FAREWELL.checked_sub(start.elapsed()) else {
+                break;
+            };
+            let mut flags = PollFlags::IN;
+            flags.set(PollFlags::OUT, self.is_half_sent());
+            if sleep_on((self.socket.as_fd(), flags), left).is_err() {
+                break;
+            }
+        }
+        // None of these waits for an answer.
+        let _ = self.channel.send_eof();
+        let _ = self.channel.close();
+        let _ = self.session.disconnect(None, "done", None);
+        let _ = self.socket.shutdown(Shutdown::Both);
+        self.ended = true;
+    }
+}
+
+/// The `ssh2` crate's streams make an I/O error of libssh2's, and lose what kind of error it was.
+fn explain(session: &Session, error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return error;
+    }
+    ssh2::Error::last_session_error(session).map_or(error, io_error)
+}
+
+fn ignore_would_block(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        other => other,
+    }
+}
+
+/// The signals that RFC 4254 (section 6.10) names, by their numbers on Linux.
+fn number_of(signal: &str) -> Option<i32> {
+    let number = match signal {
+        "HUP" => 1,
+        "INT" => 2,
+        "QUIT" => 3,
+        "ILL" => 4,
+        "ABRT" => 6,
+        "FPE" => 8,
+        "KILL" => 9,
+        "USR1" => 10,
+        "SEGV" => 11,
+        "USR2" => 12,
+        "PIPE" => 13,
+        "ALRM" => 14,
+        "TERM" => 15,
+        _ => return None,
+    };
+    Some(number)
+}

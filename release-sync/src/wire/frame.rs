@@ -1,0 +1,225 @@
+//! The greeting, and frames: `length:u32le kind:u8 body`, where the length counts kind and body.
+
+use super::WireError;
+
+/// What every agent says first. A login shell may print before it; nothing that a shell prints has a
+/// NUL in it.
+pub(crate) const MAGIC: [u8; 8] = *b"\0RELEASE";
+
+/// Version of the conversation. A change that an older peer would misunderstand raises it.
+pub(crate) const VERSION: u16 = 1;
+
+/// How much a login shell may print before the agent's greeting.
+const MAX_NOISE: usize = 8 * 1024;
+
+/// Bytes of length and kind.
+const HEADER: usize = 5;
+
+/// The greeting of this build.
+pub(crate) fn greeting() -> Vec<u8> {
+    [&MAGIC[..], &VERSION.to_le_bytes()].concat()
+}
+
+/// What a frame's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameKind {
+    /// A postcard message.
+    Control,
+    /// A part of the compressed manifest.
+    Manifest,
+    /// What an agent lacks.
+    Want,
+    /// File content.
+    Payload,
+}
+
+impl FrameKind {
+    fn from_byte(byte: u8) -> Result<Self, WireError> {
+        Ok(match byte {
+            0 => Self::Control,
+            1 => Self::Manifest,
+            2 => Self::Want,
+            3 => Self::Payload,
+            other => return Err(WireError::Kind(other)),
+        })
+    }
+
+    /// Longest body, in bytes.
+    pub(crate) const fn limit(self) -> usize {
+        match self {
+            Self::Control => 64 << 10,
+            Self::Manifest => 256 << 10,
+            Self::Want => 6 << 20,
+            // What did not compress is sent raw, so no payload grows beyond its content and a header.
+            Self::Payload => super::MAX_PAYLOAD_RAW + 64,
+        }
+    }
+}
+
+/// One frame, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// What the body is.
+    pub(crate) kind: FrameKind,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Frame {
+    /// The bytes of a frame. The body must be within the kind's limit: the caller made it.
+    pub(crate) fn encode(kind: FrameKind, body: &[u8]) -> Vec<u8> {
+        debug_assert!(body.len() <= kind.limit());
+        let mut out = Vec::with_capacity(HEADER + body.len());
+        out.extend_from_slice(&(body.len() as u32 + 1).to_le_bytes());
+        out.push(kind as u8);
+        out.extend_from_slice(body);
+        out
+    }
+}
+
+/// Takes a peer's byte stream apart, whatever pieces it arrives in.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` that were consumed and are dropped at the next push.
+    used: usize,
+    greeted: bool,
+}
+
+impl Decoder {
+    /// Adds bytes that arrived.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.used);
+        self.used = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The peer's version, once its greeting is there. Before it, noise is skipped.
+    pub(crate) fn greeting(&mut self) -> Result<Option<u16>, WireError> {
+        let bytes = &self.buffer[self.used..];
+        let Some(at) = bytes
+            .windows(MAGIC.len())
+            .position(|window| window == MAGIC)
+        else {
+            let noise = bytes.len();
+            return if noise > MAX_NOISE {
+                Err(WireError::NoGreeting(noise))
+            } else {
+                Ok(None)
+            };
+        };
+        if at > MAX_NOISE {
+            return Err(WireError::NoGreeting(at));
+        }
+        let version = &bytes[at + MAGIC.len()..];
+        let &[low, high, ..] = version else {
+            return Ok(None);
+        };
+        self.used += at + MAGIC.len() + 2;
+        self.greeted = true;
+        Ok(Some(u16::from_le_bytes([low, high])))
+    }
+
+    /// What arrived before the greeting, for an error message; nothing once there was one.
+    pub(crate) fn noise(&self) -> &[u8] {
+        if self.greeted {
+            &[]
+        } else {
+            &self.buffer[..self.buffer.len().min(MAX_NOISE)]
+        }
+    }
+
+    /// The next whole frame.
+    pub(crate) fn frame(&mut self) -> Result<Option<Frame>, WireError> {
+        let bytes = &self.buffer[self.used..];
+        let Some((&header, rest)) = bytes.split_first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
+        let [a, b, c, d, kind] = header;
+        let kind = FrameKind::from_byte(kind)?;
+        let length = u32::from_le_bytes([a, b, c, d]);
+        let limit = kind.limit();
+        let body = match (length as usize).checked_sub(1) {
+            Some(body) if body <= limit => body,
+            _ => {
+                return Err(WireError::TooLong {
+                    length,
+                    limit: limit as u32,
+                });
+            }
+        };
+        let Some(body) = rest.get(..body) else {
+            return Ok(None);
+        };
+        let frame = Frame {
+            kind,
+            body: body.to_vec(),
+        };
+        self.used += HEADER + frame.body.len();
+        Ok(Some(frame))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn frames_survive_any_cutting(
+            bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..8),
+            noise in "[a-z\\n]{0,200}",
+            cut in 1usize..50,
+        ) {
+            let mut stream = noise.into_bytes();
+            stream.extend(greeting());
+            for body in &bodies {
+                stream.extend(Frame::encode(FrameKind::Manifest, body));
+            }
+            let mut decoder = Decoder::default();
+            let (mut version, mut read) = (None, Vec::new());
+            for piece in stream.chunks(cut) {
+                decoder.push(piece);
+                if version.is_none() {
+                    version = decoder.greeting().unwrap();
+                }
+                if version.is_some() {
+                    while let Some(frame) = decoder.frame().unwrap() {
+                        read.push(frame.body);
+                    }
+                }
+            }
+            prop_assert_eq!(version, Some(VERSION));
+            prop_assert_eq!(read, bodies);
+        }
+
+        #[test]
+        fn any_bytes_are_taken_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let mut decoder = Decoder::default();
+            decoder.push(&bytes);
+            while let Ok(Some(_)) = decoder.frame() {}
+        }
+    }
+
+    #[test]
+    fn a_frame_is_refused_by_its_length_alone() {
+        let mut decoder = Decoder::default();
+        decoder.push(&[0xff, 0xff, 0xff, 0x7f, 0]);
+        assert!(matches!(decoder.frame(), Err(WireError::TooLong { .. })));
+        let mut decoder = Decoder::default();
+        decoder.push(&[0, 0, 0, 0, 0]);
+        assert!(matches!(
+            decoder.frame(),
+            Err(WireError::TooLong { length: 0, .. })
+        ));
+    }
+
+    #[test]
+    fn noise_has_a_bound() {
+        let mut decoder = Decoder::default();
+        decoder.push(&vec![b'x'; MAX_NOISE + 1]);
+        assert!(matches!(decoder.greeting(), Err(WireError::NoGreeting(_))));
+    }
+}

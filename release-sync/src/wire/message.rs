@@ -1,0 +1,234 @@
+//! The small messages, one enum a direction, in postcard.
+//!
+//! Postcard names a variant and a field by its position: add at the end, never reorder.
+
+use release_core::{Generation, Marker, Proof, ProofClass, ReleaseId};
+use serde::{Deserialize, Serialize};
+
+use super::{Frame, FrameKind, WireError};
+
+/// From the controller.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ToAgent {
+    /// What this session is about.
+    Begin(Begin),
+    /// The tree that the agent has is the release.
+    Same(ReleaseId),
+    /// The manifest follows, in [`FrameKind::Manifest`] frames.
+    Manifest {
+        /// Bytes of its canonical form.
+        length: u64,
+        /// Bytes of the zstd frame that carries it.
+        packed: u64,
+    },
+    /// Stage the tree that the last commit displaced.
+    Undo,
+    /// Make current what is staged.
+    Commit(ReleaseId),
+    /// Forget it; keep what is staged for another time.
+    Abort,
+    /// Nothing, so that there is no silence.
+    KeepAlive,
+}
+
+/// From the agent.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ToController {
+    /// The destination is open.
+    Welcome(Welcome),
+    /// What is there.
+    Have(Have),
+    /// Every want was sent, retries apart.
+    WantEnd {
+        /// Files that were asked for.
+        files: u64,
+        /// Their bytes, as the manifest has them.
+        bytes: u64,
+    },
+    /// How far staging is.
+    Progress {
+        /// Files staged, of those that were asked for.
+        files: u64,
+        /// Bytes staged, of those that were asked for.
+        bytes: u64,
+    },
+    /// A file that can't be put in place. The session goes on.
+    Refusal(Refusal),
+    /// All is staged, or refused.
+    Staged(Staged),
+    /// The commit is done.
+    Done(Settled),
+    /// The session is over, and why.
+    Fault(Fault),
+    /// Nothing, so that there is no silence.
+    KeepAlive,
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Purpose {
+    /// Make the tree equal to a release.
+    Push,
+    /// Look, and leave no trace: no lock, no file.
+    Inspect,
+}
+
+/// The controller's first message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Begin {
+    /// What for.
+    pub(crate) purpose: Purpose,
+    /// The directory, as bytes of a path.
+    pub(crate) destination: Vec<u8>,
+    /// Of this run.
+    pub(crate) generation: Generation,
+    /// Delete what the release does not have.
+    pub(crate) delete: bool,
+    /// Hash everything.
+    pub(crate) checksum: bool,
+    /// Neither sent nor deleted.
+    pub(crate) exclude: Vec<String>,
+    /// Spared by deletion.
+    pub(crate) protect: Vec<String>,
+    /// Refuse when more than this would be deleted.
+    pub(crate) max_delete: Option<u64>,
+    /// Keep what a commit displaces.
+    pub(crate) keep_undo: bool,
+    /// The destination must be a mount point.
+    pub(crate) require_mount: bool,
+    /// Owners by number.
+    pub(crate) numeric_owner: bool,
+    /// Who holds the destination's lock.
+    pub(crate) holder: String,
+    /// Longest silence before the agent gives up, in seconds.
+    pub(crate) silence_seconds: u32,
+}
+
+/// The agent's first message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Welcome {
+    /// The agent's build id, for messages.
+    pub(crate) build: String,
+    /// Can it set owners?
+    pub(crate) superuser: bool,
+    /// Free space at the destination, in bytes.
+    pub(crate) free: u64,
+}
+
+/// What is at the destination.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Have {
+    /// What the tree claims to be, and since when (seconds since 1970).
+    pub(crate) marker: Option<(Marker, i64)>,
+    /// What it is found to be, in each class that the agent can show: at most two, none where
+    /// something can't be read.
+    pub(crate) proofs: Vec<Proof>,
+    /// The class in which the tree is what its marker claims; only looked at for an inspection.
+    pub(crate) intact: Option<ProofClass>,
+    /// Regular files in the tree.
+    pub(crate) files: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+}
+
+/// A file that can't be put in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    /// Index of the entry in the manifest.
+    pub(crate) entry: u32,
+    /// In words.
+    pub(crate) reason: String,
+}
+
+/// What was staged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Staged {
+    /// The release that a commit would make current.
+    pub(crate) release: ReleaseId,
+    /// Does the tree need any change?
+    pub(crate) unchanged: bool,
+    /// Entries that the commit deletes.
+    pub(crate) deletions: u64,
+    /// Entries that were refused.
+    pub(crate) refused: u64,
+    /// Bytes of content that came as they are.
+    pub(crate) literal_bytes: u64,
+    /// Bytes of content that deltas took from old files.
+    pub(crate) matched_bytes: u64,
+    /// Bytes of content that were here, elsewhere.
+    pub(crate) local_bytes: u64,
+    /// Things worth knowing that are no faults.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What was committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settled {
+    /// What the tree is now, from what is on the disk.
+    pub(crate) proof: Proof,
+    /// Entries that were deleted.
+    pub(crate) deleted: u64,
+    /// Things worth knowing that are no faults.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fault {
+    /// What kind.
+    pub(crate) kind: FaultKind,
+    /// In words, where the kind does not say it all.
+    pub(crate) reason: String,
+}
+
+/// Kinds of faults that end a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum FaultKind {
+    /// Another session holds the destination; the reason is its holder.
+    Locked,
+    /// The host has seen a later generation.
+    Fenced(Generation),
+    /// The destination is no mount point.
+    NotMounted,
+    /// The file system is mounted read-only.
+    ReadOnly,
+    /// The destination can't be used.
+    Destination,
+    /// The disk is full.
+    NoSpace,
+    /// More would be deleted than may be.
+    MaxDelete {
+        /// How many would be.
+        would: u64,
+    },
+    /// There is nothing to go back to.
+    NoUndo,
+    /// The commit stopped half-way; the next run completes it.
+    Commit,
+    /// The controller said something that it should not have.
+    Protocol,
+    /// Something else failed on the host.
+    Internal,
+}
+
+/// The frame that carries a control message. Strings in it are cut by who makes the message, so that
+/// it fits its frame.
+pub(crate) fn control<M: Serialize>(message: &M) -> Vec<u8> {
+    // Postcard fails only on types that these messages don't have (maps of unknown length).
+    let body = postcard::to_allocvec(message).unwrap_or_default();
+    Frame::encode(FrameKind::Control, &body)
+}
+
+impl ToAgent {
+    /// Reads a control frame's body.
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, WireError> {
+        postcard::from_bytes(body).map_err(|_| WireError::Body("a message to the agent"))
+    }
+}
+
+impl ToController {
+    /// Reads a control frame's body.
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, WireError> {
+        postcard::from_bytes(body).map_err(|_| WireError::Body("a message to the controller"))
+    }
+}

@@ -1,0 +1,160 @@
+//! File content on its way: a unit's answer is one or more payload frames.
+//!
+//! ```text
+//! payload  unit flags:u8 rawlength bytes      flags 1: the unit's last frame, 2: bytes are zstd
+//! bytes    part*
+//! part     entry flags:u8 length ops          flags 1: the file ends here, 2: it could not be read
+//! ```
+//! `ops` are the delta module's literal and copy commands; a whole file is literals alone. A file's
+//! parts stand in order, in one frame or in frames that follow each other.
+
+use super::{Frame, FrameKind, WireError, number};
+
+/// Most bytes that a payload frame has before compression.
+pub(crate) const MAX_PAYLOAD_RAW: usize = 1 << 20;
+
+const LAST: u8 = 1;
+const ZSTD: u8 = 2;
+/// Content is compressed only if that saves at least one part in this many.
+const WORTHWHILE: usize = 32;
+
+/// A payload frame's body, taken apart and decompressed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Payload {
+    /// Which unit it answers.
+    pub(crate) unit: u32,
+    /// Is it the unit's last frame?
+    pub(crate) last: bool,
+    raw: Vec<u8>,
+}
+
+/// What a part's flags say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartFlags {
+    /// More of the file follows.
+    More,
+    /// The file ends with this part.
+    End,
+    /// The source could not give it.
+    Failed,
+}
+
+/// Puts a frame together, part by part.
+#[derive(Debug, Default)]
+pub(crate) struct PayloadBuilder {
+    raw: Vec<u8>,
+}
+
+impl PayloadBuilder {
+    /// Most bytes that a part's header takes.
+    pub(crate) const PART_HEADER: usize = 12;
+
+    /// Bytes that a frame has room for yet.
+    pub(crate) fn room(&self) -> usize {
+        MAX_PAYLOAD_RAW - self.raw.len()
+    }
+
+    /// Bytes that are in it, before compression.
+    pub(crate) fn length(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Adds a part. Header and ops must fit into [`Self::room`].
+    pub(crate) fn push(&mut self, entry: u32, flags: PartFlags, ops: &[u8]) {
+        number::put(&mut self.raw, entry.into());
+        self.raw.push(match flags {
+            PartFlags::More => 0,
+            PartFlags::End => 1,
+            PartFlags::Failed => 2,
+        });
+        number::put(&mut self.raw, ops.len() as u64);
+        self.raw.extend_from_slice(ops);
+        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+    }
+
+    /// The frame: compressed at `level` if that is worth the while.
+    pub(crate) fn finish(&mut self, unit: u32, last: bool, level: i32) -> Vec<u8> {
+        let raw = std::mem::take(&mut self.raw);
+        let packed = zstd::bulk::compress(&raw, level)
+            .ok()
+            .filter(|packed| packed.len() + raw.len() / WORTHWHILE < raw.len());
+        let mut body = Vec::with_capacity(16 + packed.as_ref().map_or(raw.len(), Vec::len));
+        number::put(&mut body, unit.into());
+        body.push(if last { LAST } else { 0 } | if packed.is_some() { ZSTD } else { 0 });
+        number::put(&mut body, raw.len() as u64);
+        body.extend_from_slice(packed.as_ref().unwrap_or(&raw));
+        Frame::encode(FrameKind::Payload, &body)
+    }
+}
+
+impl Payload {
+    /// The unit that a payload frame's body belongs to, without decompressing it.
+    pub(crate) fn unit(mut body: &[u8]) -> Result<u32, WireError> {
+        number::take_u32(&mut body).ok_or(WireError::Body("a payload"))
+    }
+
+    /// Reads and decompresses a payload frame's body.
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, WireError> {
+        let refuse = || WireError::Body("a payload");
+        let mut rest = body;
+        let unit = number::take_u32(&mut rest).ok_or_else(refuse)?;
+        let (&flags, after) = rest.split_first().ok_or_else(refuse)?;
+        rest = after;
+        let length = number::take(&mut rest).ok_or_else(refuse)?;
+        if flags & !(LAST | ZSTD) != 0 || length > MAX_PAYLOAD_RAW as u64 {
+            return Err(refuse());
+        }
+        let raw = if flags & ZSTD != 0 {
+            zstd::bulk::decompress(rest, length as usize).map_err(|_| refuse())?
+        } else {
+            rest.to_vec()
+        };
+        if raw.len() as u64 != length {
+            return Err(refuse());
+        }
+        Ok(Self {
+            unit,
+            last: flags & LAST != 0,
+            raw,
+        })
+    }
+
+    /// The parts, in order.
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts { rest: &self.raw }
+    }
+}
+
+/// The parts of a payload: entry, flags, ops.
+#[derive(Debug)]
+pub(crate) struct Parts<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Result<(u32, PartFlags, &'a [u8]), WireError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let part = take_part(&mut self.rest).ok_or(WireError::Body("a part of a payload"));
+        if part.is_err() {
+            self.rest = &[];
+        }
+        Some(part)
+    }
+}
+
+fn take_part<'a>(rest: &mut &'a [u8]) -> Option<(u32, PartFlags, &'a [u8])> {
+    let entry = number::take_u32(rest)?;
+    let (&flags, after) = rest.split_first()?;
+    *rest = after;
+    let flags = match flags {
+        0 => PartFlags::More,
+        1 => PartFlags::End,
+        2 => PartFlags::Failed,
+        _ => return None,
+    };
+    Some((entry, flags, number::take_block(rest)?))
+}

@@ -1,0 +1,164 @@
+//! Hosts that can't take a release: full, read-only, or with something else where it should go.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+use release_tests::judge;
+use release_tests::scene::{Scene, write};
+use release_tests::sshd::{SshdOptions, WWW};
+use release_tests::tree;
+
+fn scene() -> Scene {
+    let scene = Scene::new(1);
+    write(&scene.source(), "file", "content");
+    write(&scene.source(), "below/file", "content");
+    scene
+}
+
+/// One host whose disk is so large, in bytes, and has a small release.
+fn small_disk(size: u64) -> Scene {
+    let scene = Scene::with([SshdOptions {
+        disk: Some(size),
+        ..SshdOptions::default()
+    }]);
+    tree::release(&scene.source(), 1, 50, 200_000);
+    scene.cli.deploy().assert_proven();
+    judge::assert_snapshots_equal(&scene.source(), &scene.host().tree());
+    scene
+}
+
+#[test]
+fn no_space_while_staging_leaves_the_tree_as_it_was() {
+    let scene = small_disk(8 << 20);
+    let before = scene.snapshots();
+    let big = tree::Random::new(4).bytes(20 << 20);
+    write(&scene.source(), "big", big);
+    write(&scene.source(), "small", "also new");
+    let destination = scene.rack.destination();
+    for _ in 0..2 {
+        let run = scene.cli.deploy();
+        run.assert_failed(1, &["alpha", destination.to_str().unwrap(), "space"]);
+        scene.assert_unchanged(&before);
+    }
+    // Nor does what could not be used go on taking room.
+    fs::remove_file(scene.source().join("big")).unwrap();
+    let fits = tree::Random::new(5).bytes(5 << 20);
+    write(&scene.source(), "fits", fits);
+    scene.cli.deploy().assert_proven();
+    judge::assert_snapshots_equal(&scene.source(), &scene.host().tree());
+}
+
+#[test]
+fn many_small_files_fill_a_disk_too() {
+    let scene = small_disk(4 << 20);
+    let before = scene.snapshots();
+    tree::release(&scene.source().join("more"), 2, 3000, 12 << 20);
+    let run = scene.cli.deploy();
+    run.assert_failed(1, &["alpha", "space"]);
+    scene.assert_unchanged(&before);
+}
+
+#[test]
+fn a_destination_that_is_a_file() {
+    let scene = scene();
+    fs::write(scene.host().tree(), "precious").unwrap();
+    let before = scene.snapshots();
+    let run = scene.cli.deploy();
+    let destination = scene.rack.destination();
+    run.assert_failed(1, &["alpha", destination.to_str().unwrap()]);
+    assert_eq!(run.host("alpha").outcome, "failed");
+    scene.assert_unchanged(&before);
+}
+
+#[test]
+fn a_destination_on_a_read_only_file_system() {
+    let scene = scene();
+    scene.deploy_and_judge();
+    let before = scene.snapshots();
+    write(&scene.source(), "more", "content");
+    let shared = scene.rack.shared().display();
+    (scene.host()).run(&format!("mount -o remount,bind,ro {shared}"));
+    let run = scene.cli.deploy();
+    let destination = scene.rack.destination();
+    run.assert_failed(1, &["alpha", destination.to_str().unwrap(), "read-only"]);
+    let outcome = &*run.host("alpha").outcome;
+    assert!(["read-only", "failed"].contains(&outcome), "{outcome}");
+    scene.assert_unchanged(&before);
+    (scene.host()).run(&format!("mount -o remount,bind,rw {shared}"));
+    scene.deploy_and_judge();
+}
+
+#[test]
+fn a_destination_that_the_user_may_not_write() {
+    let mut scene = scene();
+    scene.deploy_and_judge();
+    let before = scene.snapshots();
+    write(&scene.source(), "more", "content");
+    scene.cli.set("user", "www");
+    let run = scene.cli.deploy();
+    let destination = scene.rack.destination();
+    run.assert_failed(1, &["alpha", destination.to_str().unwrap()]);
+    scene.assert_unchanged(&before);
+}
+
+/// Only root can give files away; everything else is proven, and the proof says so.
+#[test]
+fn a_user_who_is_not_root_gets_all_but_the_owners() {
+    let mut scene = scene();
+    fs::create_dir(scene.host().tree()).unwrap();
+    chown(scene.host().tree(), Some(WWW), Some(WWW)).unwrap();
+    fs::set_permissions(
+        scene.source().join("file"),
+        PermissionsExt::from_mode(0o640),
+    )
+    .unwrap();
+    scene.cli.set("user", "www");
+    for outcome in ["committed", "unchanged"] {
+        let run = scene.cli.deploy();
+        assert_eq!(run.code, Some(0), "{run:#?}");
+        let host = run.host("alpha");
+        assert_eq!((&*host.outcome, &*host.proof), (outcome, "without-owner"));
+        // The same, given to www, is what should be there.
+        let ours = tempfile::tempdir().unwrap();
+        let given = ours.path().join("given");
+        tree::replace(&given, &scene.source());
+        for path in ["file", "below/file", "below", ""] {
+            chown(given.join(path), Some(WWW), Some(WWW)).unwrap();
+        }
+        judge::assert_equal(&given, &scene.host().tree());
+    }
+}
+
+#[test]
+fn a_destination_that_is_a_link_is_followed_once() {
+    let scene = scene();
+    let real = scene.host().shared().join("real");
+    fs::create_dir(&real).unwrap();
+    for target in ["real".into(), scene.rack.shared().join("real")] {
+        let _ = fs::remove_file(scene.host().tree());
+        symlink(&target, scene.host().tree()).unwrap();
+        scene.cli.deploy().assert_proven();
+        judge::assert_equal(&scene.source(), &real);
+        assert_eq!(fs::read_link(scene.host().tree()).unwrap(), target);
+    }
+}
+
+#[test]
+fn a_mount_below_the_destination_is_neither_crossed_nor_deleted() {
+    let scene = scene();
+    scene.deploy_and_judge();
+    let destination = scene.rack.destination();
+    let path = destination.display();
+    (scene.host()).run(&format!(
+        "mkdir {path}/mounted; mount -t tmpfs none {path}/mounted; echo precious > {path}/mounted/file"
+    ));
+    write(&scene.source(), "more", "content");
+    let run = scene.cli.deploy();
+    let kept = scene.host().run(&format!("cat {path}/mounted/file"));
+    assert_eq!(kept, "precious\n", "{run:#?}");
+    // Spared or refused, it is said.
+    assert!(
+        run.stderr.contains("mounted") || run.code == Some(0),
+        "{run:#?}"
+    );
+}

@@ -1,0 +1,189 @@
+//! kill -9 at any time, of the controller or the agent: the next run completes, sends nothing again that
+//! was staged, and leaves nothing behind.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use release_tests::proxy::{Direction, ProxyOptions};
+use release_tests::scene::{Scene, write};
+use release_tests::tree;
+
+/// New content of each round: so many files of so many bytes, none of which compress.
+const FILES: u64 = 40;
+const FILE: usize = 100 << 10;
+const ROUND: u64 = FILES * FILE as u64;
+
+fn scene() -> Scene {
+    Scene::deployed(100, 500_000)
+}
+
+fn next(scene: &Scene, round: u64) {
+    tree::next_release(&scene.source(), round);
+    let mut random = tree::Random::new(round + 1);
+    for number in 0..FILES {
+        write(
+            &scene.source(),
+            &format!("new/{number}"),
+            random.bytes(FILE),
+        );
+    }
+}
+
+/// A network that is slow enough for a moment to be met: a round takes about a second.
+fn slow(scene: &mut Scene) -> release_tests::proxy::Proxy {
+    let rate = Some(4 << 20);
+    scene.through(ProxyOptions {
+        rate,
+        ..Default::default()
+    })
+}
+
+fn wait_for_the_end_of_agents(scene: &Scene) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !scene.host().agents().is_empty() {
+        assert!(
+            Instant::now() < deadline,
+            "the agent goes on without a controller"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Bytes of whole files that are staged, somewhere below `.release`.
+fn staged(scene: &Scene) -> u64 {
+    let stage = scene.host().tree().join(".release/stage");
+    files(&stage)
+        .into_iter()
+        .filter(|&size| size == FILE as u64)
+        .sum()
+}
+
+fn files(dir: &Path) -> Vec<u64> {
+    let mut sizes = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.metadata() {
+            Ok(meta) if meta.is_dir() => sizes.extend(files(&entry.path())),
+            Ok(meta) => sizes.push(meta.len()),
+            Err(_) => {}
+        }
+    }
+    sizes
+}
+
+/// The next run, with nothing in its way: it completes, sends what was not staged, and cleans up.
+fn completes(scene: &mut Scene, staged: u64) {
+    scene.reach_directly();
+    let run = scene.deploy_and_judge();
+    let host = run.host("alpha");
+    let rest = ROUND.saturating_sub(staged);
+    assert!(
+        host.bytes_sent < rest + 200_000,
+        "{staged} bytes were staged: {host:#?}"
+    );
+    let stage = scene.host().tree().join(".release/stage");
+    assert_eq!(files(&stage), [0; 0], "left behind in {}", stage.display());
+    assert!(scene.host().agents().is_empty());
+}
+
+#[test]
+fn of_the_controller_at_any_byte() {
+    const MOMENTS: u64 = 10;
+    let mut scene = scene();
+    for moment in 0..MOMENTS {
+        next(&scene, moment);
+        let before = scene.snapshots();
+        let proxy = slow(&mut scene);
+        let mut running = scene.cli.start(&[]);
+        let bytes = ROUND * moment / MOMENTS;
+        assert!(proxy.wait_for(Direction::Up, bytes, Duration::from_secs(60)));
+        running.kill();
+        running.finish();
+        drop(proxy);
+        wait_for_the_end_of_agents(&scene);
+        scene.assert_unchanged(&before);
+        let staged = staged(&scene);
+        // Of what has left, all but what was still under way is kept.
+        assert!(
+            staged + (3 << 20) >= bytes,
+            "{staged} of {bytes} bytes were kept"
+        );
+        completes(&mut scene, staged);
+    }
+}
+
+#[test]
+fn of_the_controller_in_any_state() {
+    let mut scene = scene();
+    for (round, state) in ["connecting", "scanning", "staging", "staged", "committing"]
+        .into_iter()
+        .enumerate()
+    {
+        next(&scene, round as u64);
+        let mut running = scene.cli.start(&[]);
+        assert!(running.wait_for_state(state), "no host was ever `{state}`");
+        running.kill();
+        running.finish();
+        wait_for_the_end_of_agents(&scene);
+        let staged = staged(&scene);
+        completes(&mut scene, staged);
+    }
+}
+
+#[test]
+fn of_the_agent_at_any_byte() {
+    const MOMENTS: u64 = 8;
+    let mut scene = scene();
+    for moment in 1..=MOMENTS {
+        next(&scene, moment);
+        let before = scene.snapshots();
+        let proxy = slow(&mut scene);
+        let running = scene.cli.start(&[]);
+        let bytes = ROUND * moment / (MOMENTS + 1);
+        assert!(proxy.wait_for(Direction::Up, bytes, Duration::from_secs(60)));
+        assert!(scene.host().kill_agents() > 0, "no agent at {bytes} bytes");
+        running.finish().assert_failed(1, &["alpha"]);
+        drop(proxy);
+        scene.assert_unchanged(&before);
+        let staged = staged(&scene);
+        completes(&mut scene, staged);
+    }
+}
+
+/// The moments that hurt most: between the first rename and the last deletion.
+#[test]
+fn of_the_agent_while_it_commits() {
+    let mut scene = scene();
+    for round in 0..12 {
+        next(&scene, round);
+        let mut running = scene.cli.start(&[]);
+        assert!(running.wait_for_state("staged"));
+        std::thread::sleep(Duration::from_micros(400 * round));
+        scene.host().kill_agents();
+        let run = running.finish();
+        assert!(matches!(run.code, Some(0 | 1 | 3)), "{run:#?}");
+        if run.code == Some(0) {
+            scene.judge();
+        }
+        completes(&mut scene, 0);
+    }
+}
+
+/// Ctrl-C is a request, and is obeyed cleanly.
+#[test]
+fn an_interrupt_aborts_and_says_so() {
+    let mut scene = scene();
+    next(&scene, 1);
+    let before = scene.snapshots();
+    let proxy = slow(&mut scene);
+    let mut running = scene.cli.start(&[]);
+    assert!(running.wait_for_state("staging"));
+    running.interrupt();
+    let run = running.finish();
+    assert_eq!(run.code, Some(130), "{run:#?}");
+    run.finished();
+    drop(proxy);
+    wait_for_the_end_of_agents(&scene);
+    scene.assert_unchanged(&before);
+    completes(&mut scene, 0);
+}
