@@ -73,8 +73,11 @@ impl Schedule {
         } = self.backoff;
         let doubled = 2_u32.checked_pow(self.retries).unwrap_or(u32::MAX);
         let bound = first.saturating_mul(doubled).min(longest);
-        // `max` before `min`: of NaN and a number, `max` returns the number.
-        let share = random.max(0.0).min(1.0);
+        let share = if random.is_nan() {
+            0.0
+        } else {
+            random.clamp(0.0, 1.0)
+        };
         let wait = Duration::try_from_secs_f64(bound.as_secs_f64() * share).unwrap_or(bound);
 
         let within = elapsed

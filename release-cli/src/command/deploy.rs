@@ -1,0 +1,113 @@
+//! `deploy`: makes every host's destination equal to the source.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use release_sync::{Error, Fleet, Generation, Host, HostReport, Report, Source};
+
+use super::desk::{Deadline, Desk, Watch};
+use crate::args::DeployArgs;
+use crate::context::{Deployment, File};
+use crate::exit::{Aim, Exit, Verdict};
+use crate::failure::Failure;
+use crate::state::{DeployLock, State};
+
+/// How long a host that somebody else deploys to is left alone before it is tried again.
+const RETRY_LOCKED: Duration = Duration::from_secs(1);
+
+pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
+    let deployment = File::load(config, &desk.environment)?.deployment(args, &desk.environment)?;
+    // Made first, since it checks what was configured: nothing is waited for in vain.
+    let fleet = Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
+    let deadline = Deadline::after(deployment.lock_wait);
+    let state = State::open(&deployment.state)?;
+    let lock = desk.lock(&state, deadline)?;
+    let source = desk.scan(&deployment.source, &deployment.options)?;
+    let generation = lock.allocate()?;
+
+    desk.start(&source, generation, &deployment.hosts);
+    let push = Push {
+        desk,
+        deployment: &deployment,
+        source: &source,
+        generation,
+        watch: Watch::new(&*desk.screen),
+    };
+    let report = push.to_all(&fleet, deadline);
+    learn_generation(desk, &lock, &report);
+    let begun = push.watch.begun();
+    let verdict = Verdict::of(Aim::Push, desk.interrupts.interrupted(), &report, &begun);
+    desk.screen.finished(&report, verdict);
+    Ok(verdict.exit)
+}
+
+struct Push<'d> {
+    desk: &'d Desk,
+    deployment: &'d Deployment,
+    source: &'d Source,
+    generation: Generation,
+    watch: Watch<'d>,
+}
+
+impl Push<'_> {
+    /// Pushes to every host, and again to those that somebody else had locked, until the deadline.
+    fn to_all(&self, fleet: &Fleet, deadline: Deadline) -> Report {
+        let begin = Instant::now();
+        let mut report = self.to(fleet);
+        loop {
+            let locked = self.locked(&report);
+            if locked.is_empty() || deadline.has_passed() {
+                break;
+            }
+            if self.desk.interrupts.wait(RETRY_LOCKED).is_err() {
+                break;
+            }
+            let Ok(fleet) = Fleet::new(locked, self.deployment.options.clone()) else {
+                break;
+            };
+            replace(&mut report.hosts, self.to(&fleet).hosts);
+            report.seconds = begin.elapsed().as_secs_f64();
+        }
+        report
+    }
+
+    fn to(&self, fleet: &Fleet) -> Report {
+        self.desk.interrupts.cancels(fleet.cancel_handle());
+        fleet.push(self.source, self.generation, &self.watch)
+    }
+
+    fn locked(&self, report: &Report) -> Vec<Host> {
+        let hosts = report.hosts.iter().zip(&self.deployment.hosts);
+        hosts
+            .filter(|(report, _)| report.error.as_ref().is_some_and(Error::is_locked))
+            .map(|(_, host)| host.clone())
+            .collect()
+    }
+}
+
+/// What was found out later about a host takes the place of what was found out before.
+fn replace(hosts: &mut [HostReport], later: Vec<HostReport>) {
+    for report in later {
+        if let Some(host) = hosts.iter_mut().find(|host| host.host == report.host) {
+            *host = report;
+        }
+    }
+}
+
+/// A host that has seen a later generation was deployed to from elsewhere. The next deploy from here is
+/// to be the later one.
+fn learn_generation(desk: &Desk, lock: &DeployLock<'_>, report: &Report) {
+    for host in &report.hosts {
+        let Some(Error::Fenced { seen, .. }) = host.error else {
+            continue;
+        };
+        match lock.raise(seen) {
+            Ok(true) => {}
+            Ok(false) => desk.screen.note(&format!(
+                "{} claims to have generation {seen}, which no deploy can have reached; it is not believed",
+                host.host
+            )),
+            Err(failure) => desk.screen.failed(&failure),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What every verb has at hand.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use release_sync::{Event, Generation, Host, HostState, Monitor, Options, Source, scan};
+
+use crate::context::Environment;
+use crate::failure::Failure;
+use crate::interrupt::Interrupts;
+use crate::state::{DeployLock, State};
+use crate::ui::{Screen, Started};
+
+/// How often a lock that somebody holds is tried.
+const KNOCK: Duration = Duration::from_millis(200);
+
+pub(super) struct Desk {
+    pub(super) screen: Arc<dyn Screen>,
+    pub(super) interrupts: Interrupts,
+    pub(super) environment: Environment,
+}
+
+impl Desk {
+    /// Takes the lock, waiting for its holder until the deadline.
+    pub(super) fn lock<'s>(
+        &self,
+        state: &'s State,
+        deadline: Deadline,
+    ) -> Result<DeployLock<'s>, Failure> {
+        let holder = self.environment.holder();
+        let mut announced = false;
+        loop {
+            match state.lock(&holder) {
+                Err(Failure::Locked { holder, .. }) if !deadline.has_passed() => {
+                    if !announced {
+                        self.screen
+                            .note(&format!("waiting for the deploy of {holder}"));
+                        announced = true;
+                    }
+                    self.interrupts.wait(KNOCK)?;
+                }
+                Err(failure) => return Err(failure),
+                Ok(lock) => {
+                    if let Some(dead) = lock.left_behind_by() {
+                        self.screen.note(&format!(
+                            "the deploy of {dead} ended without giving back its lock, which is taken over"
+                        ));
+                    }
+                    return Ok(lock);
+                }
+            }
+        }
+    }
+
+    /// Scans a source. Nothing depends on the end of a scan, so an interrupt doesn't wait for it.
+    pub(super) fn scan(&self, source: &Path, options: &Options) -> Result<Source, Failure> {
+        let (source, options) = (source.to_owned(), options.clone());
+        let screen = Arc::clone(&self.screen);
+        let scanned = self
+            .interrupts
+            .abandonable(move || scan(&source, &options, &*screen))?;
+        Ok(scanned?)
+    }
+
+    /// Tells that a run begins.
+    pub(super) fn start(&self, source: &Source, generation: Generation, hosts: &[Host]) {
+        let (files, bytes) = source.manifest().totals();
+        self.screen.started(&Started {
+            release: source.release(),
+            generation,
+            source: source.directory(),
+            files,
+            bytes,
+            hosts: hosts.iter().map(|host| host.name.as_str()).collect(),
+        });
+    }
+}
+
+/// A moment after which there is no more waiting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// One that lies further ahead than the clock reaches never passes.
+    pub(super) fn after(duration: Duration) -> Self {
+        Self(Instant::now().checked_add(duration))
+    }
+
+    pub(super) fn has_passed(self) -> bool {
+        self.0.is_some_and(|moment| moment <= Instant::now())
+    }
+}
+
+/// Passes events on to the screen, and remembers which commits were begun.
+pub(super) struct Watch<'s> {
+    screen: &'s dyn Screen,
+    begun: Mutex<HashSet<String>>,
+}
+
+impl<'s> Watch<'s> {
+    pub(super) fn new(screen: &'s dyn Screen) -> Self {
+        Self {
+            screen,
+            begun: Mutex::default(),
+        }
+    }
+
+    /// The hosts whose commit was begun.
+    pub(super) fn begun(self) -> HashSet<String> {
+        self.begun
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Monitor for Watch<'_> {
+    fn event(&self, event: Event<'_>) {
+        if let Event::State {
+            host,
+            state: HostState::Committing,
+        } = event
+        {
+            let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+            begun.insert(host.to_owned());
+        }
+        self.screen.event(event);
+    }
+}

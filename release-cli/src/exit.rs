@@ -1,0 +1,216 @@
+//! How a command ends: the only place where errors become exit codes, kinds and hints.
+
+mod advice;
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+
+use release_sync::{Error, HostReport, HostStatus, Outcome, Report};
+
+use crate::failure::Failure;
+pub(crate) use advice::{of_error, of_failure};
+
+/// What the exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All as asked.
+    Done,
+    /// Failed; nothing was changed.
+    Failed,
+    /// What was typed or configured makes no sense.
+    Usage,
+    /// Something was changed, and not all is as asked.
+    Partial,
+    /// Somebody else is at work.
+    Locked,
+    /// Refused for safety's sake.
+    Refused,
+    /// By Ctrl-C or SIGTERM.
+    Interrupted,
+}
+
+impl Exit {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Partial => 3,
+            Self::Locked => 4,
+            Self::Refused => 5,
+            Self::Interrupted => 130,
+        }
+    }
+
+    pub(crate) fn of_failure(failure: &Failure) -> Self {
+        match failure {
+            Failure::Typed(_)
+            | Failure::NoConfig { .. }
+            | Failure::ConfigUnreadable { .. }
+            | Failure::Config { .. }
+            | Failure::Unsaid { .. }
+            | Failure::RelativeDestination(_)
+            | Failure::NoHosts
+            | Failure::UnknownHost { .. }
+            | Failure::NothingToSnapshot
+            | Failure::NoSshAgent
+            | Failure::NoStateHome => Self::Usage,
+            Failure::Locked { .. } => Self::Locked,
+            Failure::Interrupted => Self::Interrupted,
+            Failure::Engine(error) => Self::of_errors(false, false, [Some(error)].into_iter()),
+            Failure::State { .. }
+            | Failure::StateDamaged { .. }
+            | Failure::Exhausted(_)
+            | Failure::Signals(_)
+            | Failure::NoAgent(_)
+            | Failure::Demo { .. }
+            | Failure::ClaimsBroken { .. } => Self::Failed,
+        }
+    }
+
+    /// Several may apply; the order here is the order of precedence. Each error is what went wrong with
+    /// one host; `None` is a fault that has no error.
+    fn of_errors<'e>(
+        interrupted: bool,
+        changed: bool,
+        errors: impl Iterator<Item = Option<&'e Error>> + Clone,
+    ) -> Self {
+        let any = |is: fn(&Error) -> bool| errors.clone().flatten().any(is);
+        if interrupted || any(is_interrupt) {
+            Self::Interrupted
+        } else if any(is_usage) {
+            Self::Usage
+        } else if any(Error::is_locked) {
+            Self::Locked
+        } else if errors.clone().next().is_none() {
+            Self::Done
+        } else if changed {
+            Self::Partial
+        } else if errors
+            .clone()
+            .all(|error| error.is_some_and(Error::is_refusal))
+        {
+            Self::Refused
+        } else {
+            Self::Failed
+        }
+    }
+
+    /// How an inquiry ends that changes nothing: well, if every host could be asked and is what it
+    /// claims to be.
+    pub(crate) fn of_statuses(interrupted: bool, hosts: &[HostStatus]) -> Self {
+        let faults = hosts
+            .iter()
+            .filter(|host| host.error.is_some() || host.intact == Some(false));
+        Self::of_errors(interrupted, false, faults.map(|host| host.error.as_ref()))
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+fn is_usage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Pattern { .. } | Error::DoubledHost(_) | Error::NoSshOptions(_)
+    )
+}
+
+fn is_interrupt(error: &Error) -> bool {
+    matches!(error, Error::Cancelled)
+}
+
+/// What a run was to do with each host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// Give it the release.
+    Push,
+    /// Send it back to the release before.
+    Undo,
+}
+
+impl Aim {
+    /// Is this host as was asked, or no longer our concern?
+    pub(crate) fn is_met(self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Committed | Outcome::Unchanged => self == Self::Push,
+            Outcome::Undone => self == Self::Undo,
+            // They come up with the right release by themselves, or not at all.
+            Outcome::Asleep | Outcome::Booting | Outcome::Gone => true,
+            Outcome::Deferred | Outcome::ReadOnly | Outcome::Failed => false,
+        }
+    }
+
+    fn is_change(self, outcome: Outcome) -> bool {
+        match self {
+            Self::Push => outcome == Outcome::Committed,
+            Self::Undo => outcome == Outcome::Undone,
+        }
+    }
+}
+
+/// What came of a run, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overall {
+    Ok,
+    Partial,
+    Failed,
+}
+
+impl Overall {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What is to be said about a run as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) exit: Exit,
+    pub(crate) overall: Overall,
+}
+
+impl Verdict {
+    /// `begun` are the hosts whose commit was begun: one that failed afterwards may have been changed,
+    /// and "nothing was changed" must not be said unless it is known.
+    pub(crate) fn of(
+        aim: Aim,
+        interrupted: bool,
+        report: &Report,
+        begun: &HashSet<String>,
+    ) -> Self {
+        let faults = report.hosts.iter().filter(|host| !aim.is_met(host.outcome));
+        let changed = report
+            .hosts
+            .iter()
+            .any(|host| aim.is_change(host.outcome) || is_half_done(aim, host, begun));
+        let overall = match (faults.clone().next(), changed) {
+            (None, _) => Overall::Ok,
+            (Some(_), true) => Overall::Partial,
+            (Some(_), false) => Overall::Failed,
+        };
+        let errors = faults.map(|host| host.error.as_ref());
+        Self {
+            exit: Exit::of_errors(interrupted, changed, errors),
+            overall,
+        }
+    }
+}
+
+fn is_half_done(aim: Aim, host: &HostReport, begun: &HashSet<String>) -> bool {
+    let says_so = matches!(
+        host.error,
+        Some(Error::Commit { .. } | Error::NotProven { .. })
+    );
+    !aim.is_met(host.outcome) && (says_so || begun.contains(&host.host))
+}
+
+#[cfg(test)]
+mod tests;

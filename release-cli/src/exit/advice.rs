@@ -1,0 +1,236 @@
+//! A short name for each error, and what to do about it.
+
+use std::io::ErrorKind;
+
+use release_sync::Error;
+
+use crate::failure::Failure;
+
+/// What a program needs to tell an error from others, and a person to mend it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Advice {
+    /// Lower case, with dashes; does not change from build to build.
+    pub(crate) kind: &'static str,
+    /// One sentence, or nothing where nothing helpful can be said.
+    pub(crate) hint: Option<String>,
+}
+
+fn advice(kind: &'static str, hint: impl Into<String>) -> Advice {
+    Advice {
+        kind,
+        hint: Some(hint.into()),
+    }
+}
+
+fn no_advice(kind: &'static str) -> Advice {
+    Advice { kind, hint: None }
+}
+
+/// What is to be said about a failure of a command.
+pub(crate) fn of_failure(failure: &Failure) -> Advice {
+    match failure {
+        Failure::Typed(_) => advice("usage", "see `release-cli --help`"),
+        Failure::NoConfig { .. } => advice(
+            "no-config",
+            "write a release.toml with `source`, `destination.path` and a `[[host]]`, or name one with \
+             --config FILE",
+        ),
+        Failure::ConfigUnreadable { .. } => no_advice("config-unreadable"),
+        Failure::Config { .. } => no_advice("config"),
+        Failure::Unsaid { flag, key, .. } => advice(
+            "usage",
+            format!("give {flag}, or `{key}` in the configuration"),
+        ),
+        Failure::RelativeDestination(_) => advice(
+            "usage",
+            "a path on a host begins with `/`, since nobody could tell what else it is relative to",
+        ),
+        Failure::NoHosts => advice("no-hosts", "add a `[[host]]` with an `address`"),
+        Failure::UnknownHost { nearest, .. } => {
+            advice("unknown-host", format!("the nearest is `{nearest}`"))
+        }
+        Failure::NothingToSnapshot => advice(
+            "usage",
+            "say `deploy --no-snapshot` to push and do nothing else",
+        ),
+        Failure::NoSshAgent => advice(
+            "no-ssh-agent",
+            "start one and add a key to it (SSH_AUTH_SOCK is not set), or name a key file in \
+             `ssh.identity`",
+        ),
+        Failure::NoStateHome => advice("no-state-home", "name a directory in `state.directory`"),
+        Failure::State { .. } => advice(
+            "state",
+            "name a directory that you may write to in `state.directory`",
+        ),
+        Failure::StateDamaged { .. } => advice(
+            "state-damaged",
+            "write into it the highest generation that `release-cli status` shows",
+        ),
+        Failure::Exhausted(_) => no_advice("generations-exhausted"),
+        Failure::Locked { .. } => advice(
+            "locked",
+            "let it end, or wait for it with --lock-wait SECONDS; the lock ends with its holder",
+        ),
+        Failure::Engine(error) => of_error(error),
+        Failure::Signals(_) => no_advice("signals"),
+        Failure::Interrupted => no_advice("interrupted"),
+        Failure::NoAgent(_) => advice(
+            "no-agent",
+            "release-agent belongs beside release-cli: `cargo build -p release-sync --bin release-agent`",
+        ),
+        Failure::Demo { .. } => {
+            advice("demo", "the demo needs a few MB in the temporary directory")
+        }
+        Failure::ClaimsBroken { .. } => no_advice("claims-broken"),
+    }
+}
+
+/// What is to be said about an error of the engine.
+pub(crate) fn of_error(error: &Error) -> Advice {
+    of_source(error)
+        .or_else(|| of_way(error))
+        .or_else(|| of_host(error))
+        .unwrap_or_else(|| no_advice("other"))
+}
+
+fn of_source(error: &Error) -> Option<Advice> {
+    Some(match error {
+        Error::Source { source, .. } => match source.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => {
+                advice("source", "check `source` in the configuration, or --source")
+            }
+            _ => advice("source", "run as a user who may read it"),
+        },
+        Error::SourceEmpty { .. } => advice(
+            "source-empty",
+            "if every host is meant to be emptied, say --allow-empty",
+        ),
+        Error::SourceUnreadable { .. } => advice(
+            "source-unreadable",
+            "run as a user who may read all of it, or leave these entries out with --exclude",
+        ),
+        Error::SourceChanged { .. } => advice(
+            "source-changed",
+            "let whatever writes to the source end, then deploy again",
+        ),
+        Error::Pattern { .. } => advice(
+            "pattern",
+            "patterns are as in rsync: `*.pyc`, `/only/at/the/top`, `directory/`, `a/**/b`",
+        ),
+        Error::DoubledHost(_) => advice("doubled-host", "give one of them another `host.name`"),
+        Error::NoSshOptions(_) => no_advice("no-ssh-options"),
+        _ => return None,
+    })
+}
+
+fn of_way(error: &Error) -> Option<Advice> {
+    Some(match error {
+        Error::Connect { .. } => advice(
+            "unreachable",
+            "check that the host is up, and that `address` and `port` are right",
+        ),
+        Error::Ssh { .. } => advice(
+            "ssh",
+            "if it stays so, compare with `ssh -v` to the same address and port",
+        ),
+        Error::HostKeyUnknown { known_hosts, .. } => advice(
+            "host-key-unknown",
+            format!(
+                "compare the fingerprint with the host's own, then add the key to {} (ssh-keyscan prints \
+                 it), or set `ssh.host_keys = \"accept-new\"`",
+                known_hosts.display()
+            ),
+        ),
+        Error::HostKeyChanged { known_hosts, .. } => advice(
+            "host-key-changed",
+            format!(
+                "if the host was installed anew, remove its old line from {} (ssh-keygen -R); if not, \
+                 somebody may be standing in between",
+                known_hosts.display()
+            ),
+        ),
+        Error::KnownHosts { .. } => advice("known-hosts", "check `ssh.known_hosts`"),
+        Error::Authentication { .. } => advice(
+            "authentication",
+            "check `ssh.user` and `ssh.identity`, and that the public key is in authorized_keys there",
+        ),
+        Error::Spawn { .. } => no_advice("spawn"),
+        Error::NoAgent { architecture, .. } => advice(
+            "no-agent",
+            format!("build release-agent for {architecture} and put it there"),
+        ),
+        Error::Bootstrap { .. } => advice(
+            "bootstrap",
+            "if the home directory is full, missing or mounted noexec, name another place in \
+             `ssh.agent_directory`",
+        ),
+        Error::Silence { .. } => advice(
+            "silence",
+            "check the host's load and disk, or allow a longer `sync.silence`",
+        ),
+        Error::Disconnected { .. } => advice(
+            "disconnected",
+            "run it again; what already arrived is not sent twice",
+        ),
+        Error::Transport { .. } => advice(
+            "transport",
+            "run it again; what already arrived is not sent twice",
+        ),
+        Error::Protocol { .. } => advice(
+            "protocol",
+            "is something other than release-agent answering there? A login script may print to standard \
+             output",
+        ),
+        Error::NewerAgent { .. } => advice(
+            "newer-agent",
+            "deploy with a release-cli as new as the agent",
+        ),
+        Error::Cancelled => advice(
+            "cancelled",
+            "run it again; what already arrived is not sent twice",
+        ),
+        _ => return None,
+    })
+}
+
+fn of_host(error: &Error) -> Option<Advice> {
+    Some(match error {
+        Error::Locked { .. } => advice(
+            "locked",
+            "let the other deploy end, or wait for it with --lock-wait SECONDS",
+        ),
+        Error::Fenced { seen, .. } => advice(
+            "fenced",
+            format!(
+                "somebody else deployed generation {seen} there; if this release is to replace it, deploy \
+                 again: the next generation is a higher one"
+            ),
+        ),
+        Error::NotMounted { .. } => advice(
+            "not-mounted",
+            "mount it, or set `destination.require_mount = false`",
+        ),
+        Error::ReadOnly { .. } => advice("read-only", "mount it writable, or replace the host"),
+        Error::Destination { .. } => advice(
+            "destination",
+            "check `destination.path`, and that `ssh.user` may write to it",
+        ),
+        Error::NoSpace { .. } => advice(
+            "no-space",
+            "make room there; staging needs as much as changes, and `destination.keep_undo` as much again",
+        ),
+        Error::MaxDelete { .. } => advice(
+            "max-delete",
+            "if all of that is meant to go, allow it with a higher --max-delete",
+        ),
+        Error::NoUndo { .. } => advice("no-undo", "deploy the earlier release again"),
+        Error::Files { .. } => no_advice("files"),
+        Error::Commit { .. } => advice("commit", "deploy again, which completes it"),
+        Error::NotProven { .. } => advice(
+            "not-proven",
+            "something else writes to the tree there; find out what, or exclude its files",
+        ),
+        _ => return None,
+    })
+}

@@ -1,0 +1,69 @@
+//! Why a command ended before, or apart from, what happened on hosts.
+
+use std::io;
+use std::path::PathBuf;
+
+use release_core::ConfigError;
+
+/// The cause is in [`source`](std::error::Error::source), not in the text; exit codes, kinds and hints
+/// are given by [`crate::exit`].
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// What was typed makes no sense; the text is clap's.
+    #[error("{0}")]
+    Typed(String),
+    #[error("there is no configuration at {}", either(.looked_for))]
+    NoConfig { looked_for: Vec<PathBuf> },
+    #[error("the configuration {} can't be read", .path.display())]
+    ConfigUnreadable { path: PathBuf, source: io::Error },
+    #[error("the configuration {} is wrong", .path.display())]
+    Config { path: PathBuf, source: ConfigError },
+    #[error("nothing says {what}")]
+    Unsaid {
+        what: &'static str,
+        flag: &'static str,
+        key: &'static str,
+    },
+    #[error("the destination {} is not an absolute path", .0.display())]
+    RelativeDestination(PathBuf),
+    #[error("the configuration has no hosts")]
+    NoHosts,
+    #[error("no host is called `{name}`")]
+    UnknownHost { name: String, nearest: String },
+    #[error(
+        "a deploy ends with a snapshot, and with `cloud.kind = \"none\"` there is nothing to take one of"
+    )]
+    NothingToSnapshot,
+    #[error("`ssh.agent` is set, but no ssh-agent is running")]
+    NoSshAgent,
+    #[error("there is no place for the state: neither XDG_STATE_HOME nor HOME is set")]
+    NoStateHome,
+    #[error("the state directory {} can't be used", .path.display())]
+    State { path: PathBuf, source: io::Error },
+    #[error("{} holds `{content}`, which is no generation", .path.display())]
+    StateDamaged { path: PathBuf, content: String },
+    #[error("no generation comes after {0}")]
+    Exhausted(release_core::Generation),
+    #[error("another deploy is running: {} is held by {holder}", .path.display())]
+    Locked { path: PathBuf, holder: String },
+    #[error(transparent)]
+    Engine(#[from] release_sync::Error),
+    #[error("signals can't be listened to")]
+    Signals(#[source] io::Error),
+    #[error("interrupted")]
+    Interrupted,
+    #[error("{} is not there", .0.display())]
+    NoAgent(PathBuf),
+    #[error("the demo can't work with {}", .path.display())]
+    Demo { path: PathBuf, source: io::Error },
+    #[error("{count} of the demo's claims did not hold")]
+    ClaimsBroken { count: usize },
+}
+
+fn either(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(" or ")
+}

@@ -1,0 +1,132 @@
+//! What is shown, and in which form: lines and tables for people, events for programs.
+//!
+//! No policy: a screen is told facts and shows them. A reader that went away changes nothing about what
+//! is being done, so nothing here fails.
+
+mod errors;
+mod json;
+mod lines;
+mod paint;
+mod summary;
+mod table;
+mod words;
+
+use std::io::{stderr, stdout};
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use release_sync::{Generation, HostStatus, Monitor, ReleaseId, Report};
+
+use crate::args::{Color, Global};
+use crate::context::Environment;
+use crate::exit::Verdict;
+use crate::failure::Failure;
+use errors::Errors;
+pub(crate) use errors::one_line;
+use json::Json;
+use lines::{Lines, Volume};
+use paint::Paint;
+pub(crate) use words::{bytes, count};
+
+/// Shows what happens. Told by several threads at once.
+pub(crate) trait Screen: Monitor + Send {
+    /// Something worth knowing that belongs to no host.
+    fn note(&self, text: &str);
+
+    /// A run begins. From here on [`Screen::finished`] or [`Screen::abandon`] is the last that is said.
+    fn started(&self, run: &Started<'_>);
+
+    /// The run that was started is over.
+    fn finished(&self, report: &Report, verdict: Verdict);
+
+    /// If a run is under way, it ends here, and what is known of it is all there is. Else nothing.
+    fn abandon(&self);
+
+    /// The command failed, apart from anything that happened on hosts.
+    fn failed(&self, failure: &Failure);
+
+    /// What hosts were found to have.
+    fn statuses(&self, hosts: &[HostStatus]);
+
+    /// A chapter of a story begins.
+    fn chapter(&self, chapter: &Chapter<'_>);
+
+    /// A chapter is over: what was done, and what it was to show.
+    fn told(&self, chapter: &Chapter<'_>, report: &Report, verdict: Verdict, claims: &[Claim]);
+
+    /// The story is over; `report` is that of its last chapter. In place of [`Screen::finished`].
+    fn closed(&self, closing: &str, report: &Report, verdict: Verdict);
+}
+
+/// What is known when a run begins.
+#[derive(Debug)]
+pub(crate) struct Started<'a> {
+    pub(crate) release: ReleaseId,
+    pub(crate) generation: Generation,
+    pub(crate) source: &'a Path,
+    /// Regular files in the release.
+    pub(crate) files: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// The hosts' names.
+    pub(crate) hosts: Vec<&'a str>,
+}
+
+/// A part of the demo's story.
+#[derive(Debug)]
+pub(crate) struct Chapter<'a> {
+    /// Counted from 1.
+    pub(crate) number: usize,
+    pub(crate) title: &'a str,
+    /// Lines for people, broken where they should be.
+    pub(crate) story: &'a str,
+}
+
+/// Something that the demo says is so.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) text: String,
+    /// What was found instead.
+    pub(crate) fault: Option<String>,
+}
+
+impl Claim {
+    /// `fault` says what was found instead; it is asked only if the claim does not hold.
+    pub(crate) fn new(
+        text: impl Into<String>,
+        holds: bool,
+        fault: impl FnOnce() -> String,
+    ) -> Self {
+        Self {
+            text: text.into(),
+            fault: (!holds).then(fault),
+        }
+    }
+}
+
+/// The screen that was asked for. `terse` leaves out the lines of progress, unless more is asked for.
+pub(crate) fn screen(global: &Global, environment: &Environment, terse: bool) -> Arc<dyn Screen> {
+    let paint = |is_terminal| {
+        Paint(match global.color {
+            Color::Auto => is_terminal && !environment.no_color,
+            Color::Always => true,
+            Color::Never => false,
+        })
+    };
+    let errors = Errors::new(stderr(), paint(environment.stderr_is_terminal));
+    if global.json {
+        return Arc::new(Json::new(stdout(), errors, Timestamp::now));
+    }
+    let volume = match (global.quiet, global.verbose, terse) {
+        (true, _, _) => Volume::Quiet,
+        (_, true, _) => Volume::Verbose,
+        (_, _, true) => Volume::Terse,
+        _ => Volume::Normal,
+    };
+    let paint = paint(environment.stdout_is_terminal);
+    Arc::new(Lines::new(stdout(), paint, errors, volume))
+}
+
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,437 @@
+//! For programs: one JSON object a line on standard output. Errors in words go to standard error too.
+
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use release_core::escape;
+use release_sync::{
+    Event, Generation, HostReport, HostStatus, Monitor, Outcome, ReleaseId, Report,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::errors::{Errors, one_line};
+use super::{Chapter, Claim, Screen, Started, summary};
+use crate::exit::{Overall, Verdict, of_error, of_failure};
+use crate::failure::Failure;
+
+/// Events.
+#[derive(Debug)]
+pub(super) struct Json<O, E> {
+    events: Mutex<Events<O>>,
+    errors: Errors<E>,
+}
+
+/// Standard output, and what must be known to end it well.
+#[derive(Debug)]
+struct Events<O> {
+    /// `None` once nobody reads any more.
+    out: Option<O>,
+    now: fn() -> Timestamp,
+    run: Option<Run>,
+}
+
+/// A run under way.
+#[derive(Debug)]
+struct Run {
+    release: ReleaseId,
+    generation: Generation,
+    since: Timestamp,
+    /// The hosts that are done, as the last event will show them.
+    hosts: Vec<Value>,
+    changed: bool,
+}
+
+/// What every event has, before what only some have.
+#[derive(Serialize)]
+struct Line<'a> {
+    event: &'a str,
+    at: String,
+    #[serde(flatten)]
+    body: Value,
+}
+
+impl<O: Write> Events<O> {
+    fn send(&mut self, event: &str, body: Value) {
+        let at = (self.now)().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        let Some(out) = &mut self.out else { return };
+        let line = Line { event, at, body };
+        let sent = serde_json::to_string(&line)
+            .map_err(Into::into)
+            .and_then(|line| writeln!(out, "{line}"))
+            .and_then(|()| out.flush());
+        if sent.is_err() {
+            self.out = None;
+        }
+    }
+}
+
+impl<O: Write, E: Write> Json<O, E> {
+    pub(super) fn new(out: O, errors: Errors<E>, now: fn() -> Timestamp) -> Self {
+        let events = Mutex::new(Events {
+            out: Some(out),
+            now,
+            run: None,
+        });
+        Self { events, errors }
+    }
+
+    fn events(&self) -> MutexGuard<'_, Events<O>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn host_finished(&self, report: &HostReport) {
+        let mut events = self.events();
+        let Some(run) = &mut events.run else { return };
+        // A host that was locked may be tried again.
+        run.hosts.retain(|known| known["host"] != *report.host);
+        run.hosts.push(host(report));
+        run.changed |= matches!(report.outcome, Outcome::Committed | Outcome::Undone);
+        let state = report.outcome.as_str();
+        let error = report.error.as_ref().map(|error| one_line(error));
+        events.send(
+            "host",
+            json!({"host": report.host, "state": state, "error": error}),
+        );
+        drop(events);
+        if let Some(error) = &report.error {
+            self.errors.host(&report.host, error);
+        }
+    }
+}
+
+impl<O: Write + Send, E: Write + Send> Monitor for Json<O, E> {
+    /// Events of hosts belong to a run: what comes before it is started, or after its end, is not told.
+    fn event(&self, event: Event<'_>) {
+        let (name, body) = match event {
+            Event::State { host, state } => {
+                ("host", json!({"host": host, "state": state.as_str()}))
+            }
+            Event::Progress {
+                host,
+                files_done,
+                files_wanted,
+                bytes_done,
+                bytes_wanted,
+            } => (
+                "progress",
+                json!({
+                    "host": host, "files_done": files_done, "files_wanted": files_wanted,
+                    "bytes_done": bytes_done, "bytes_wanted": bytes_wanted,
+                }),
+            ),
+            Event::Note { host, text } => ("note", json!({"host": host, "text": text})),
+            Event::Finished { report } => return self.host_finished(report),
+            _ => return,
+        };
+        let mut events = self.events();
+        if events.run.is_some() {
+            events.send(name, body);
+        }
+    }
+}
+
+impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
+    fn note(&self, text: &str) {
+        self.errors.line(text);
+    }
+
+    fn started(&self, run: &Started<'_>) {
+        let mut events = self.events();
+        events.run = Some(Run {
+            release: run.release,
+            generation: run.generation,
+            since: (events.now)(),
+            hosts: Vec::new(),
+            changed: false,
+        });
+        events.send(
+            "started",
+            json!({
+                "release": run.release.to_string(),
+                "generation": run.generation.get(),
+                "source": escape(run.source.as_os_str().as_encoded_bytes()),
+                "files": run.files,
+                "bytes": run.bytes,
+                "hosts": run.hosts.len(),
+            }),
+        );
+    }
+
+    fn finished(&self, report: &Report, verdict: Verdict) {
+        let mut events = self.events();
+        events.run = None;
+        events.send("finished", result(report, verdict));
+        drop(events);
+        let faults = report.hosts.iter();
+        let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
+        self.errors.hints(faults);
+    }
+
+    fn closed(&self, _: &str, report: &Report, verdict: Verdict) {
+        self.finished(report, verdict);
+    }
+
+    fn abandon(&self) {
+        let mut events = self.events();
+        let Some(run) = events.run.take() else { return };
+        let overall = if run.changed {
+            Overall::Partial
+        } else {
+            Overall::Failed
+        };
+        let seconds = (events.now)().duration_since(run.since).as_secs_f64();
+        events.send(
+            "finished",
+            json!({
+                "outcome": overall.as_str(),
+                "release": run.release.to_string(),
+                "generation": run.generation.get(),
+                "hosts": run.hosts,
+                "seconds": seconds,
+            }),
+        );
+    }
+
+    fn failed(&self, failure: &Failure) {
+        let advice = of_failure(failure);
+        let message = one_line(failure);
+        self.events().send(
+            "error",
+            json!({"kind": advice.kind, "message": message, "hint": advice.hint}),
+        );
+        self.errors.failure(failure);
+    }
+
+    fn statuses(&self, hosts: &[HostStatus]) {
+        for host in hosts {
+            self.events().send("host", status(host));
+            if let Some(error) = &host.error {
+                self.errors.host(&host.host, error);
+            }
+        }
+    }
+
+    fn chapter(&self, _: &Chapter<'_>) {}
+
+    fn told(&self, chapter: &Chapter<'_>, report: &Report, verdict: Verdict, claims: &[Claim]) {
+        let claims: Vec<_> = claims
+            .iter()
+            .map(|claim| json!({"claim": claim.text, "holds": claim.fault.is_none(), "fault": claim.fault}))
+            .collect();
+        let mut body = result(report, verdict);
+        if let Value::Object(fields) = &mut body {
+            fields.insert("step".into(), chapter.number.into());
+            fields.insert("title".into(), chapter.title.into());
+            fields.insert("claims".into(), claims.into());
+        }
+        let mut events = self.events();
+        if let Some(run) = &mut events.run {
+            run.hosts.clear();
+        }
+        events.send("step", body);
+    }
+}
+
+fn result(report: &Report, verdict: Verdict) -> Value {
+    json!({
+        "outcome": verdict.overall.as_str(),
+        "release": report.release.map(|release| release.to_string()),
+        "generation": report.generation.get(),
+        "hosts": report.hosts.iter().map(host).collect::<Vec<_>>(),
+        "seconds": report.seconds,
+    })
+}
+
+fn host(report: &HostReport) -> Value {
+    let counts = &report.counts;
+    let (error, kind, hint) = explain(report.error.as_ref());
+    json!({
+        "host": report.host,
+        "outcome": report.outcome.as_str(),
+        "proof": summary::proof(report.proof),
+        "release": report.release.map(|release| release.to_string()),
+        "generation": report.generation.map(Generation::get),
+        "files_sent": counts.files_sent,
+        "files_deleted": counts.files_deleted,
+        "bytes_sent": counts.bytes_sent,
+        "bytes_received": counts.bytes_received,
+        "literal_bytes": counts.literal_bytes,
+        "matched_bytes": counts.matched_bytes,
+        "local_bytes": counts.local_bytes,
+        "agent_bytes": counts.agent_bytes,
+        "seconds": report.seconds,
+        "notes": report.notes,
+        "error": error,
+        "error_kind": kind,
+        "hint": hint,
+    })
+}
+
+fn status(status: &HostStatus) -> Value {
+    let (error, kind, hint) = explain(status.error.as_ref());
+    let (marker, since) = status.marker.unzip();
+    let since = since.and_then(|since| Timestamp::from_second(since).ok());
+    json!({
+        "host": status.host,
+        "release": marker.map(|marker| marker.release.to_string()),
+        "generation": marker.map(|marker| marker.generation.get()),
+        "since": since.map(|since| since.to_string()),
+        "drift": status.intact.map(|intact| !intact),
+        "proof": summary::proof(status.proof),
+        "files": status.files,
+        "bytes": status.bytes,
+        "seconds": status.seconds,
+        "error": error,
+        "error_kind": kind,
+        "hint": hint,
+    })
+}
+
+fn explain(
+    error: Option<&release_sync::Error>,
+) -> (Option<String>, Option<&'static str>, Option<String>) {
+    match error {
+        None => (None, None, None),
+        Some(error) => {
+            let advice = of_error(error);
+            (Some(one_line(error)), Some(advice.kind), advice.hint)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io;
+
+    use release_sync::HostState;
+
+    use super::*;
+    use crate::exit::Exit;
+    use crate::ui::paint::Paint;
+    use crate::ui::samples;
+
+    fn noon() -> Timestamp {
+        Timestamp::from_second(1_800_000_000).unwrap()
+    }
+
+    fn screen() -> Json<Vec<u8>, Vec<u8>> {
+        Json::new(Vec::new(), Errors::new(Vec::new(), Paint(false)), noon)
+    }
+
+    fn sent(json: Json<Vec<u8>, Vec<u8>>) -> String {
+        let out = json.events.into_inner().unwrap().out;
+        String::from_utf8(out.unwrap()).unwrap()
+    }
+
+    const PARTIAL: Verdict = Verdict {
+        exit: Exit::Partial,
+        overall: Overall::Partial,
+    };
+
+    fn events(json: Json<Vec<u8>, Vec<u8>>) -> Vec<String> {
+        sent(json)
+            .lines()
+            .map(|line| {
+                let value: Value = serde_json::from_str(line).unwrap();
+                assert!(value["at"].is_string(), "{line}");
+                value["event"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_deploy_is_told_whole() {
+        let json = screen();
+        let host = "web-1";
+        json.event(Event::Scanning {
+            entries: 1,
+            bytes_hashed: 2,
+        });
+        json.started(&samples::started());
+        let state = HostState::Connecting;
+        json.event(Event::State { host, state });
+        json.event(Event::Progress {
+            host,
+            files_done: 1,
+            files_wanted: 2,
+            bytes_done: 3,
+            bytes_wanted: 4,
+        });
+        json.event(Event::Note {
+            host,
+            text: "it is slow",
+        });
+        let report = samples::report();
+        for report in &report.hosts {
+            json.event(Event::Finished { report });
+        }
+        json.finished(&report, PARTIAL);
+        json.event(Event::State { host, state });
+        json.abandon();
+        insta::assert_snapshot!(sent(json));
+    }
+
+    #[test]
+    fn a_refusal_and_statuses() {
+        let json = screen();
+        json.failed(&Failure::UnknownHost {
+            name: "web1".into(),
+            nearest: "web-1".into(),
+        });
+        json.statuses(&samples::statuses());
+        insta::assert_snapshot!(sent(json));
+    }
+
+    #[test]
+    fn a_run_that_is_abandoned_ends_with_what_is_known() {
+        let json = screen();
+        json.abandon();
+        json.started(&samples::started());
+        let report = samples::report();
+        json.event(Event::Finished {
+            report: &report.hosts[0],
+        });
+        json.abandon();
+        json.abandon();
+        let text = sent(json);
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(last["event"], "finished");
+        assert_eq!(last["outcome"], "partial");
+        assert_eq!(last["hosts"][0]["host"], "web-1");
+        assert_eq!(text.matches("\"finished\"").count(), 1);
+    }
+
+    #[test]
+    fn a_story_has_one_beginning_and_one_end() {
+        let json = screen();
+        let report = samples::report();
+        json.started(&samples::started());
+        json.chapter(&samples::chapter());
+        json.told(&samples::chapter(), &report, PARTIAL, &samples::claims());
+        json.failed(&Failure::ClaimsBroken { count: 1 });
+        json.finished(&report, PARTIAL);
+        assert_eq!(events(json), ["started", "step", "error", "finished"]);
+    }
+
+    #[test]
+    fn a_reader_that_went_away_does_no_harm() {
+        struct Broken;
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let json = Json::new(Broken, Errors::new(Broken, Paint(false)), noon);
+        json.started(&samples::started());
+        json.failed(&Failure::Interrupted);
+        json.finished(&samples::report(), PARTIAL);
+        assert!(json.events().out.is_none());
+    }
+}

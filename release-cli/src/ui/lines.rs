@@ -1,0 +1,325 @@
+//! For people: progress and errors on standard error, results on standard output.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use release_core::escape;
+use release_sync::{Event, HostReport, HostStatus, Monitor, Report};
+
+use super::errors::{Errors, one_line};
+use super::paint::{Paint, Tone};
+use super::words::{bytes, count, thousands};
+use super::{Chapter, Claim, Screen, Started, summary};
+use crate::exit::Verdict;
+use crate::failure::Failure;
+
+/// A host, or a scan, that takes long is heard of this often.
+const PACE: Duration = Duration::from_secs(5);
+
+/// How much is said. Each says what those before it say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Volume {
+    /// Errors.
+    Quiet,
+    /// Results.
+    Terse,
+    /// Progress, now and then.
+    Normal,
+    /// Every state of every host.
+    Verbose,
+}
+
+/// Plain lines.
+#[derive(Debug)]
+pub(super) struct Lines<O, E> {
+    out: Mutex<O>,
+    paint: Paint,
+    errors: Errors<E>,
+    volume: Volume,
+    pace: Mutex<Pace>,
+}
+
+/// When something was last heard of each host; of the scan, under the empty name.
+#[derive(Debug, Default)]
+struct Pace {
+    heard: HashMap<String, Instant>,
+    /// Of the longest name.
+    width: usize,
+}
+
+impl<O: Write, E: Write> Lines<O, E> {
+    pub(super) fn new(out: O, paint: Paint, errors: Errors<E>, volume: Volume) -> Self {
+        Self {
+            out: Mutex::new(out),
+            paint,
+            errors,
+            volume,
+            pace: Mutex::default(),
+        }
+    }
+
+    fn result(&self, text: &str) {
+        if self.volume > Volume::Quiet {
+            let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+            // A reader that went away is no reason to stop what is being done for the hosts.
+            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        }
+    }
+
+    fn progress(&self, volume: Volume, text: &str) {
+        if self.volume >= volume {
+            self.errors.line(text);
+        }
+    }
+
+    fn host_progress(&self, volume: Volume, host: &str, text: &str) {
+        if self.volume >= volume {
+            let width = self.pace().width;
+            self.errors.line(&format!("{host:width$}  {text}"));
+        }
+    }
+
+    /// Has nothing been heard of it for a while? The first time counts as being heard.
+    fn is_due(&self, name: &str) -> bool {
+        let mut pace = self.pace();
+        let now = Instant::now();
+        match pace.heard.get_mut(name) {
+            None => {
+                pace.heard.insert(name.to_owned(), now);
+                false
+            }
+            Some(heard) if now.duration_since(*heard) < PACE => false,
+            Some(heard) => {
+                *heard = now;
+                true
+            }
+        }
+    }
+
+    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn host_finished(&self, report: &HostReport) {
+        let outcome = report.outcome.as_str();
+        let outcome = self
+            .errors
+            .paint
+            .apply(summary::tone(report.outcome), &format!("{outcome:<9}"));
+        match &report.error {
+            // Errors are told whatever the volume; as a line of its own where progress is not.
+            Some(error) if self.volume < Volume::Normal => self.errors.host(&report.host, error),
+            Some(error) => {
+                let text = format!("{outcome}  {}", one_line(error));
+                self.host_progress(Volume::Normal, &report.host, &text);
+            }
+            None => {
+                let text = format!("{outcome}  {}", summary::host(report));
+                self.host_progress(Volume::Normal, &report.host, &text);
+            }
+        }
+    }
+}
+
+impl<O: Write + Send, E: Write + Send> Monitor for Lines<O, E> {
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Scanning {
+                entries,
+                bytes_hashed,
+            } if self.is_due("") => {
+                let read = bytes(bytes_hashed);
+                let text = format!("scanning: {} entries, {read} read", thousands(entries));
+                self.progress(Volume::Normal, &text);
+            }
+            Event::State { host, state } => {
+                self.host_progress(Volume::Verbose, host, state.as_str());
+            }
+            Event::Progress {
+                host,
+                files_done,
+                files_wanted,
+                bytes_done,
+                bytes_wanted,
+            } if self.is_due(host) => {
+                let text = format!(
+                    "staging    {} of {}, {} of {}",
+                    thousands(files_done),
+                    count(files_wanted, "file"),
+                    bytes(bytes_done),
+                    bytes(bytes_wanted),
+                );
+                self.host_progress(Volume::Normal, host, &text);
+            }
+            Event::Note { host, text } => {
+                self.host_progress(Volume::Normal, host, &format!("note: {text}"));
+            }
+            Event::Finished { report } => self.host_finished(report),
+            _ => {}
+        }
+    }
+}
+
+impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
+    fn note(&self, text: &str) {
+        self.progress(Volume::Terse, text);
+    }
+
+    fn started(&self, run: &Started<'_>) {
+        let widest = run.hosts.iter().map(|host| host.chars().count()).max();
+        self.pace().width = widest.unwrap_or(0);
+        let text = format!(
+            "release {} of {}, generation {}: {}, {}, to {}",
+            run.release.short(),
+            escape(run.source.as_os_str().as_encoded_bytes()),
+            run.generation,
+            count(run.files, "file"),
+            bytes(run.bytes),
+            count(run.hosts.len() as u64, "host"),
+        );
+        self.progress(Volume::Normal, &text);
+    }
+
+    fn finished(&self, report: &Report, _: Verdict) {
+        let totals = summary::totals(report);
+        self.result(&format!(
+            "{}{totals}\n",
+            summary::report(report, self.paint)
+        ));
+        let faults = report.hosts.iter();
+        let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
+        self.errors.hints(faults);
+    }
+
+    fn abandon(&self) {}
+
+    fn failed(&self, failure: &Failure) {
+        self.errors.failure(failure);
+    }
+
+    fn statuses(&self, hosts: &[HostStatus]) {
+        self.result(&summary::statuses(hosts, self.paint));
+        let faults = || {
+            let faults = hosts.iter();
+            faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)))
+        };
+        faults().for_each(|(host, error)| self.errors.host(host, error));
+        self.errors.hints(faults());
+    }
+
+    fn chapter(&self, chapter: &Chapter<'_>) {
+        let title = format!("{}. {}", chapter.number, chapter.title);
+        let title = self.paint.apply(Tone::Bold, &title);
+        self.result(&format!("\n{title}\n{}\n", indent(chapter.story)));
+    }
+
+    fn told(&self, _: &Chapter<'_>, report: &Report, _: Verdict, claims: &[Claim]) {
+        let mut text = indent(&summary::report(report, self.paint));
+        text.push('\n');
+        for claim in claims {
+            let line = match &claim.fault {
+                None => self.paint.apply(Tone::Good, "✓"),
+                Some(_) => self.paint.apply(Tone::Bad, "✗ not so:"),
+            };
+            text.push_str(&format!("   {line} {}\n", claim.text));
+            if let Some(fault) = &claim.fault {
+                text.push_str(&format!("     {fault}\n"));
+            }
+        }
+        self.result(&text);
+    }
+
+    fn closed(&self, closing: &str, _: &Report, _: Verdict) {
+        self.result(&format!("\n{closing}\n"));
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("   {line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use release_sync::HostState;
+
+    use super::*;
+    use crate::exit::{Exit, Overall};
+    use crate::ui::samples;
+
+    fn shown(volume: Volume, show: impl FnOnce(&dyn Screen)) -> String {
+        let errors = Errors::new(Vec::new(), Paint(false));
+        let lines = Lines::new(Vec::new(), Paint(false), errors, volume);
+        show(&lines);
+        let out = String::from_utf8(lines.out.into_inner().unwrap()).unwrap();
+        let err = String::from_utf8(lines.errors.into_inner()).unwrap();
+        format!("stderr:\n{err}stdout:\n{out}")
+    }
+
+    fn a_deploy(screen: &dyn Screen) {
+        let report = samples::report();
+        let started = samples::started();
+        screen.event(Event::Scanning {
+            entries: 10,
+            bytes_hashed: 0,
+        });
+        screen.started(&started);
+        for host in &started.hosts {
+            let state = HostState::Staging;
+            screen.event(Event::State { host, state });
+        }
+        screen.event(Event::Note {
+            host: "web-1",
+            text: "owners can't be set here, since the agent is not root",
+        });
+        for report in &report.hosts {
+            screen.event(Event::Finished { report });
+        }
+        let verdict = Verdict {
+            exit: Exit::Partial,
+            overall: Overall::Partial,
+        };
+        screen.finished(&report, verdict);
+    }
+
+    #[test]
+    fn a_deploy_reads_well_at_each_volume() {
+        for (name, volume) in [
+            ("quiet", Volume::Quiet),
+            ("terse", Volume::Terse),
+            ("normal", Volume::Normal),
+            ("verbose", Volume::Verbose),
+        ] {
+            insta::assert_snapshot!(format!("deploy {name}"), shown(volume, a_deploy));
+        }
+    }
+
+    #[test]
+    fn a_chapter_reads_well() {
+        let chapter = samples::chapter();
+        let text = shown(Volume::Terse, |screen| {
+            let verdict = Verdict {
+                exit: Exit::Done,
+                overall: Overall::Ok,
+            };
+            screen.chapter(&chapter);
+            screen.told(&chapter, &samples::report(), verdict, &samples::claims());
+        });
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn long_work_is_heard_of_at_its_pace() {
+        let errors = Errors::new(Vec::new(), Paint(false));
+        let lines = Lines::new(Vec::new(), Paint(false), errors, Volume::Normal);
+        assert!(!lines.is_due("web-1"), "the first time is only noted");
+        assert!(!lines.is_due("web-1"));
+        let before = Instant::now().checked_sub(PACE).unwrap();
+        lines.pace().heard.insert("web-1".into(), before);
+        assert!(lines.is_due("web-1"));
+        assert!(!lines.is_due("web-1"));
+    }
+}

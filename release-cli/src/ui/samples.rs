@@ -1,0 +1,219 @@
+//! Things to show in tests.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use release_core::Marker;
+use release_sync::{
+    Counts, Digest, Error, Generation, HostReport, HostStatus, Outcome, ProofClass, RelPath,
+    ReleaseId, Report,
+};
+
+use super::{Chapter, Claim, Started};
+
+pub(super) fn release() -> ReleaseId {
+    ReleaseId::new(Digest::of(b"tree"))
+}
+
+pub(super) fn started() -> Started<'static> {
+    Started {
+        release: release(),
+        generation: Generation::new(12),
+        source: Path::new("/srv/app"),
+        files: 1_412,
+        bytes: 34_120_000,
+        hosts: vec!["web-1", "web-2", "worker-10"],
+    }
+}
+
+pub(super) fn report() -> Report {
+    let host = |name: &str, outcome, counts, seconds, error: Option<Error>| HostReport {
+        host: name.to_owned(),
+        outcome,
+        proof: error.is_none().then_some(ProofClass::Full),
+        release: error.is_none().then(release),
+        generation: error.is_none().then_some(Generation::new(12)),
+        counts,
+        seconds,
+        notes: Vec::new(),
+        error,
+    };
+    let counts = Counts {
+        files_sent: 1_050,
+        files_deleted: 3,
+        bytes_sent: 812_345,
+        bytes_received: 40_000,
+        literal_bytes: 2_000_000,
+        matched_bytes: 30_000_000,
+        local_bytes: 2_120_000,
+        agent_bytes: 1_900_000,
+    };
+    let small = Counts {
+        bytes_sent: 512,
+        bytes_received: 4_096,
+        ..Counts::default()
+    };
+    Report {
+        release: Some(release()),
+        generation: Generation::new(12),
+        hosts: vec![
+            host("web-1", Outcome::Committed, counts, 1.234, None),
+            host("web-2", Outcome::Unchanged, small, 0.21, None),
+            host(
+                "worker-10",
+                Outcome::Failed,
+                Counts::default(),
+                10.0,
+                Some(unreachable()),
+            ),
+        ],
+        seconds: 10.04,
+    }
+}
+
+pub(super) fn statuses() -> Vec<HostStatus> {
+    let marker = Marker {
+        release: release(),
+        generation: Generation::new(12),
+    };
+    let status = |name: &str, marker, intact, error| HostStatus {
+        host: name.to_owned(),
+        marker,
+        intact,
+        proof: Some(ProofClass::WithoutOwner),
+        files: 1_412,
+        bytes: 34_120_000,
+        seconds: 0.5,
+        error,
+    };
+    let then = 1_799_000_000;
+    vec![
+        status("web-1", Some((marker, then)), Some(true), None),
+        status("web-2", Some((marker, then)), Some(false), None),
+        status("web-3", Some((marker, i64::MAX)), None, None),
+        status("web-4", None, None, None),
+        status("worker-10", None, None, Some(unreachable())),
+    ]
+}
+
+pub(super) fn chapter() -> Chapter<'static> {
+    Chapter {
+        number: 2,
+        title: "The same again",
+        story: "Nothing was changed, so nothing should travel.\nEach host proves what it has.",
+    }
+}
+
+pub(super) fn claims() -> Vec<Claim> {
+    vec![
+        Claim {
+            text: "all trees are equal".into(),
+            fault: None,
+        },
+        Claim {
+            text: "each host was sent less than 20 kB".into(),
+            fault: Some("web-1 was sent 812.3 kB".into()),
+        },
+    ]
+}
+
+pub(super) fn unreachable() -> Error {
+    Error::Connect {
+        address: "10.0.0.7:22".into(),
+        source: io::ErrorKind::ConnectionRefused.into(),
+    }
+}
+
+pub(super) fn locked() -> Error {
+    Error::Locked {
+        destination: "/release".into(),
+        holder: "ada@build-1 (process 42)".into(),
+    }
+}
+
+/// One of each kind that hosts bring about.
+pub(super) fn errors() -> Vec<Error> {
+    let address = || "10.0.0.5:22".to_owned();
+    let destination = || "/release".to_owned();
+    let fingerprint = || "ssh-ed25519 SHA256:abc".to_owned();
+    let known_hosts = || "/etc/release/known_hosts".into();
+    vec![
+        unreachable(),
+        Error::Ssh {
+            address: address(),
+            doing: "exchanging keys",
+            source: io::Error::other("no common algorithm"),
+        },
+        Error::HostKeyUnknown {
+            address: address(),
+            fingerprint: fingerprint(),
+            known_hosts: known_hosts(),
+        },
+        Error::HostKeyChanged {
+            address: address(),
+            fingerprint: fingerprint(),
+            known_hosts: known_hosts(),
+        },
+        Error::Authentication {
+            address: address(),
+            user: "www".into(),
+            identity: "/etc/release/id_ed25519".into(),
+            source: io::Error::other("publickey"),
+        },
+        Error::NoAgent {
+            architecture: "riscv64".into(),
+            looked_for: "/opt/release/agents/release-agent-riscv64".into(),
+        },
+        Error::Bootstrap {
+            reason: "permission denied".into(),
+        },
+        Error::Silence {
+            doing: "staging",
+            silence: Duration::from_secs(30),
+        },
+        Error::Disconnected {
+            doing: "staging",
+            stderr: "killed".into(),
+        },
+        Error::Protocol {
+            what: "frame of type 77".into(),
+        },
+        Error::NewerAgent { theirs: 2, ours: 1 },
+        Error::Cancelled,
+        locked(),
+        Error::Fenced {
+            seen: Generation::new(13),
+            ours: Generation::new(12),
+        },
+        Error::NotMounted {
+            destination: destination(),
+        },
+        Error::ReadOnly {
+            destination: destination(),
+        },
+        Error::Destination {
+            destination: destination(),
+            reason: "not a directory".into(),
+        },
+        Error::NoSpace {
+            destination: destination(),
+        },
+        Error::MaxDelete {
+            would: 900,
+            limit: 100,
+        },
+        Error::NoUndo {
+            destination: destination(),
+        },
+        Error::Files {
+            count: 2,
+            first: RelPath::parse(b"app/a").unwrap_or_else(|_| RelPath::root()),
+            reason: "operation not permitted".into(),
+        },
+        Error::Commit {
+            reason: "input/output error".into(),
+        },
+        Error::NotProven { release: release() },
+    ]
+}
