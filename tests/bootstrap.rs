@@ -1,6 +1,7 @@
 //! How the agent gets to a host, and what stands in its way there.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use release_tests::scene::{Scene, write};
@@ -43,20 +44,14 @@ fn a_damaged_agent_is_replaced() {
 
 #[test]
 fn a_shell_that_talks_is_talked_over() {
-    let shell = tempfile::Builder::new()
-        .prefix("shell-")
-        .tempfile()
-        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let shell = folder.path().join("shell");
     let script = "#!/bin/sh\necho 'Welcome! Unauthorised use is forbidden.'\n\
                   echo 'mail: 3 messages' >&2\nsleep 0.3\nexec /bin/sh \"$@\"\n";
-    fs::write(shell.path(), script).unwrap();
-    fs::set_permissions(
-        shell.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .unwrap();
+    fs::write(&shell, script).unwrap();
+    fs::set_permissions(&shell, PermissionsExt::from_mode(0o755)).unwrap();
     let scene = scene(SshdOptions {
-        login_shell: Some(shell.into_temp_path().keep().unwrap()),
+        login_shell: Some(shell),
         ..SshdOptions::default()
     });
     scene.deploy_and_judge();

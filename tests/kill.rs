@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use release_tests::proxy::{Direction, ProxyOptions};
 use release_tests::scene::{Scene, write};
@@ -37,17 +37,6 @@ fn slow(scene: &mut Scene) -> release_tests::proxy::Proxy {
         rate,
         ..Default::default()
     })
-}
-
-fn wait_for_the_end_of_agents(scene: &Scene) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !scene.host().agents().is_empty() {
-        assert!(
-            Instant::now() < deadline,
-            "the agent goes on without a controller"
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Bytes of whole files that are staged, somewhere below `.release`.
@@ -100,12 +89,12 @@ fn of_the_controller_at_any_byte() {
         running.kill();
         running.finish();
         drop(proxy);
-        wait_for_the_end_of_agents(&scene);
+        scene.host().wait_for_the_end_of_agents();
         scene.assert_unchanged(&before);
         let staged = staged(&scene);
-        // Of what has left, all but what was still under way is kept.
+        // All but what was still under way, or was not whole yet, is kept.
         assert!(
-            staged + (3 << 20) >= bytes,
+            staged + (2 << 20) >= bytes,
             "{staged} of {bytes} bytes were kept"
         );
         completes(&mut scene, staged);
@@ -124,7 +113,7 @@ fn of_the_controller_in_any_state() {
         assert!(running.wait_for_state(state), "no host was ever `{state}`");
         running.kill();
         running.finish();
-        wait_for_the_end_of_agents(&scene);
+        scene.host().wait_for_the_end_of_agents();
         let staged = staged(&scene);
         completes(&mut scene, staged);
     }
@@ -183,7 +172,7 @@ fn an_interrupt_aborts_and_says_so() {
     assert_eq!(run.code, Some(130), "{run:#?}");
     run.finished();
     drop(proxy);
-    wait_for_the_end_of_agents(&scene);
+    scene.host().wait_for_the_end_of_agents();
     scene.assert_unchanged(&before);
     completes(&mut scene, 0);
 }

@@ -13,8 +13,6 @@
 //! right only if its digest says so; whoever applies them checks it.
 //!
 //! Nothing here does I/O or starts threads.
-#![allow(dead_code, reason = "the session, which calls it, comes later")]
-
 mod blocks;
 mod index;
 mod ops;
@@ -25,7 +23,6 @@ mod signature;
 mod tests;
 mod weak;
 
-#[allow(unused_imports, reason = "the session, which calls it, comes later")]
 pub(crate) use {
     blocks::Blocks,
     index::Index,

@@ -29,7 +29,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 pub(crate) use attributes::Attributes;
-pub(crate) use commit::{Commit, CommitError, Committed};
+pub(crate) use commit::Commit;
 pub(crate) use lock::{Lock, LockError};
 pub(crate) use remove::remove_tree;
 pub(crate) use stage::{Stage, discard_stages};

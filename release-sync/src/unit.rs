@@ -55,11 +55,6 @@ impl Units {
         Self { ranges }
     }
 
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        self.ranges.len()
-    }
-
     /// The entries of a unit; `None` if there is no such unit.
     pub(crate) fn range(&self, unit: u32) -> Option<Range<u32>> {
         self.ranges.get(unit as usize).cloned()
@@ -70,5 +65,43 @@ impl Units {
         let after = self.ranges.partition_point(|range| range.start <= entry);
         let unit = after.checked_sub(1)?;
         self.ranges[unit].contains(&entry).then_some(unit as u32)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use release_core::{Digest, Entry, Kind, Meta, Principal, RelPath, Timestamp};
+
+    fn manifest(sizes: &[u64]) -> Manifest {
+        let meta = Meta { mode: 0o644, user: 0, group: 0, mtime: Timestamp::default() };
+        let root = Entry { path: RelPath::root(), meta, kind: Kind::Directory };
+        let files = sizes.iter().enumerate().map(|(n, &size)| Entry {
+            path: RelPath::parse(format!("{n:05}").as_bytes()).unwrap(),
+            meta,
+            kind: Kind::File { size, digest: Digest::of(b"") },
+        });
+        let table = vec![Principal { id: 0, name: None }];
+        Manifest::new(table.clone(), table, std::iter::once(root).chain(files).collect()).unwrap()
+    }
+
+    #[test]
+    fn every_file_is_in_one_unit_and_no_unit_is_too_large() {
+        let sizes: Vec<u64> = (0..20_000).map(|n| (n * 7919) % (2 * LARGE_FILE)).collect();
+        let manifest = manifest(&sizes);
+        let units = Units::of(&manifest);
+        let mut seen = 0;
+        for unit in 0.. {
+            let Some(range) = units.range(unit) else { break };
+            let bytes: u64 = range.clone().map(|n| sizes[n as usize - 1]).sum();
+            assert!(bytes <= UNIT_BYTES || range.len() == 1, "{bytes} bytes in {range:?}");
+            for entry in range {
+                seen += 1;
+                assert_eq!(units.of_entry(entry), Some(unit));
+            }
+        }
+        assert_eq!(seen, sizes.len());
+        assert_eq!(units.of_entry(0), None, "the root is no file");
     }
 }

@@ -215,6 +215,18 @@ impl Sshd {
             .count()
     }
 
+    /// Waits until no agent runs here any more; fails if one goes on without its controller.
+    pub fn wait_for_the_end_of_agents(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.agents().is_empty() {
+            assert!(
+                Instant::now() < deadline,
+                "an agent goes on without its controller"
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn wait_until_it_listens(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {

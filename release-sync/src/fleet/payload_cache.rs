@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use release_core::{Digest, RelPath};
@@ -27,7 +27,8 @@ const AHEAD: usize = 4;
 #[derive(Debug)]
 pub(crate) struct PayloadCache {
     supply: Arc<Supply>,
-    answers: Mutex<HashMap<Digest, Weak<Answer>>>,
+    /// Answers that some host has yet to have.
+    answers: Mutex<HashMap<Digest, Arc<Answer>>>,
     shelf: Arc<Shelf>,
     encodings: AtomicU64,
 }
@@ -54,19 +55,19 @@ impl PayloadCache {
     pub(crate) fn answer(&self, want: &Arc<Want>) -> Arc<Answer> {
         let mut answers = lock(&self.answers);
         let key = want.key();
-        if let Some(answer) = answers.get(&key).and_then(Weak::upgrade)
+        if let Some(answer) = answers.get(&key)
             && answer.is_whole()
         {
-            return answer;
+            return Arc::clone(answer);
         }
-        answers.retain(|_, answer| answer.strong_count() > 0);
+        answers.retain(|_, answer| answer.is_whole());
         self.encodings.fetch_add(1, Ordering::Relaxed);
         let encoder = Encoder::new(Arc::clone(&self.supply), Arc::clone(want));
         let answer = Arc::new(Answer {
             shelf: Arc::clone(&self.shelf),
             state: Mutex::new(State { encoder: Some(encoder), ..State::default() }),
         });
-        answers.insert(key, Arc::downgrade(&answer));
+        answers.insert(key, Arc::clone(&answer));
         answer
     }
 

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use release_core::{Marker, Proof, RelPath, ReleaseId, escape};
+use release_core::{RelPath, ReleaseId, escape};
 
 use super::fault::error_of;
 use super::outbox::Outbox;

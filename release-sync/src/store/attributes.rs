@@ -29,12 +29,6 @@ impl Attributes {
         }
     }
 
-    /// The same, but so that the owner can still make and remove entries in the directory: for one that
-    /// is not filled yet.
-    pub(crate) fn while_filling(self) -> Self {
-        Self { mode: self.mode.map(|mode| mode | 0o700), ..self }
-    }
-
     /// Sets them on an open file or directory. The owner comes first, since setting it clears setuid.
     pub(crate) fn set(&self, file: impl AsFd) -> io::Result<()> {
         if let Some((uid, gid)) = self.owner {
