@@ -27,7 +27,10 @@ use self::slots::Slots;
 use self::visit::Visit;
 use crate::filter::Filter;
 use crate::session::Goal;
-use crate::{Error, Event, Host, HostReport, HostStatus, Monitor, Options, Reach, Report};
+use crate::{
+    Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options, Reach,
+    Report,
+};
 
 /// Frames of payload that are kept in memory, in bytes; more of them go to a file.
 const CACHE_BUDGET: usize = 256 << 20;
@@ -54,7 +57,11 @@ impl Fleet {
         }
         Filter::new(&options.exclude)?;
         Filter::new(&options.protect)?;
-        Ok(Self { hosts, options, cancel: Cancel::default() })
+        Ok(Self {
+            hosts,
+            options,
+            cancel: Cancel::default(),
+        })
     }
 
     /// A handle that stops whatever this fleet is doing.
@@ -75,7 +82,12 @@ impl Fleet {
         let goal = Goal::Push(Arc::clone(&source.release));
         let hosts = self.visit_all(&goal, cache.as_ref(), generation, monitor);
         let seconds = started.elapsed().as_secs_f64();
-        Report { release: Some(source.release()), generation, hosts, seconds }
+        Report {
+            release: Some(source.release()),
+            generation,
+            hosts,
+            seconds,
+        }
     }
 
     /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.
@@ -88,13 +100,31 @@ impl Fleet {
         })
     }
 
+    /// Finds out what [`push`](Self::push) would do to each host, and changes nothing. `itemize` lists
+    /// every change.
+    pub fn plan(&self, source: &Source, itemize: bool, monitor: &dyn Monitor) -> Vec<HostPlan> {
+        let _ = (source, itemize, monitor);
+        unimplemented!()
+    }
+
+    /// Finds out whether each host can be reached and worked on, without looking at its tree.
+    pub fn probe(&self, monitor: &dyn Monitor) -> Vec<HostProbe> {
+        let _ = monitor;
+        unimplemented!()
+    }
+
     /// Sends every host back to the tree that its last commit displaced. Needs no source and no
     /// transfer. `generation` is that of this run: going back is a deploy too.
     pub fn undo(&self, generation: Generation, monitor: &dyn Monitor) -> Report {
         let started = Instant::now();
         let hosts = self.visit_all(&Goal::Undo, None, generation, monitor);
         let release = common_release(&hosts);
-        Report { release, generation, hosts, seconds: started.elapsed().as_secs_f64() }
+        Report {
+            release,
+            generation,
+            hosts,
+            seconds: started.elapsed().as_secs_f64(),
+        }
     }
 
     fn visit_all(
@@ -120,17 +150,39 @@ impl Fleet {
     fn each<R: Send>(&self, run: impl Fn(&Host) -> R + Sync) -> Vec<R> {
         std::thread::scope(|scope| {
             let run = &run;
-            let threads: Vec<_> =
-                self.hosts.iter().map(|host| scope.spawn(move || run(host))).collect();
+            let threads: Vec<_> = self
+                .hosts
+                .iter()
+                .map(|host| scope.spawn(move || run(host)))
+                .collect();
             threads
                 .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
                 .collect()
         })
     }
 }
 
+/// Makes a local directory equal to a tree on a host: a push with the roles exchanged. The host's
+/// `destination` is the tree that is read; nothing is changed there. `into` is made if it is missing.
+pub fn pull(
+    host: &Host,
+    into: &std::path::Path,
+    options: &Options,
+    monitor: &dyn Monitor,
+) -> HostReport {
+    let _ = (host, into, options, monitor);
+    unimplemented!()
+}
+
 fn common_release(hosts: &[HostReport]) -> Option<ReleaseId> {
     let first = hosts.iter().find_map(|host| host.release)?;
-    hosts.iter().all(|host| host.release.is_none_or(|own| own == first)).then_some(first)
+    hosts
+        .iter()
+        .all(|host| host.release.is_none_or(|own| own == first))
+        .then_some(first)
 }

@@ -77,6 +77,7 @@ impl Sshd {
             connect_timeout: Duration::from_secs(20),
             agents: self.path("agents"),
             agent_directory: String::from(".cache/release-sync"),
+            proxy_command: None,
         }
     }
 
