@@ -7,8 +7,8 @@
 //!
 //! 1. A chunk that libssh2 would not take is kept by us, and counts as written: so we can always repeat
 //!    the call ourselves, with the same bytes.
-//! 2. While a packet is half sent, nothing new is begun; [`SshTransport::settle`] repeats whichever call
-//!    it may have been.
+//! 2. While a packet is half sent, nothing new is begun; [`SshTransport::settle`] repeats every call that
+//!    may have left it, since which one it was is not told.
 //! 3. What such a repeated read brings is kept in the inbox.
 //!
 //! libssh2 also reads more from the socket than was asked for, during writes too. So a silent socket does
@@ -59,8 +59,10 @@ pub(crate) struct SshTransport {
     /// A chunk that was taken from the driver and is not sent yet.
     outbox: Vec<u8>,
     sent: usize,
-    /// The half-sent packet, if there is one, is the outbox's.
+    /// The half-sent packet, if there is one, may be the outbox's.
     sending: bool,
+    /// The last read could not be done before a packet is sent, though there was something to read.
+    starved: bool,
     inbox: Inbox,
     scratch: Vec<u8>,
     said: Tail,
@@ -99,6 +101,7 @@ pub(super) fn open(
         outbox: Vec::new(),
         sent: 0,
         sending: false,
+        starved: false,
         inbox: Inbox::default(),
         scratch: vec![0; READ],
         said: Tail::default(),
@@ -121,15 +124,23 @@ impl SshTransport {
         )
     }
 
+    /// Can the outbox be given to libssh2? Not a new packet beside a half-sent one; and not one for which
+    /// the host has left no room, since libssh2 then forgets that another may be half sent.
+    fn may_write(&self) -> bool {
+        self.sending || (!self.is_half_sent() && self.channel.write_window().remaining > 0)
+    }
+
     /// Gets out what is half sent or waiting in the outbox. `WouldBlock` if some of it remains.
     fn settle(&mut self) -> io::Result<()> {
-        if self.is_half_sent() && !self.sending {
-            self.repeat_reading()?;
-            if self.is_half_sent() {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
+        let blocked = || Err(io::ErrorKind::WouldBlock.into());
+        if self.outbox.is_empty() && !self.is_half_sent() {
+            return Ok(());
         }
+        self.repeat_reading()?;
         while self.sent < self.outbox.len() {
+            if !self.may_write() {
+                return blocked();
+            }
             match self.channel.write(&self.outbox[self.sent..]) {
                 Ok(count) => {
                     self.sent += count;
@@ -143,25 +154,38 @@ impl SshTransport {
         }
         self.outbox.clear();
         self.sent = 0;
+        if self.is_half_sent() {
+            return blocked();
+        }
         Ok(())
     }
 
     /// Repeats the calls other than writes that may have left a packet half sent.
     fn repeat_reading(&mut self) -> io::Result<()> {
-        // Goes on with a key exchange, which a read can't reach as long as it wants to send something.
-        ignore_would_block(self.channel.wait_eof().map_err(io_error))?;
-        if self.inbox.is_empty() {
+        self.pump()?;
+        if self.inbox.is_empty() && self.is_half_sent() {
             ignore_would_block(self.fill())?;
         }
         self.drain_stderr()
     }
 
+    /// Has libssh2 take in what the socket has, and go on with a key exchange: which a read does not get
+    /// to while it wants to send something, nor a write while there is no room for it.
+    fn pump(&mut self) -> io::Result<()> {
+        ignore_would_block(self.channel.wait_eof().map_err(io_error))
+    }
+
     /// Reads into the inbox, which must be empty; leaves it empty at the end of the stream.
     fn fill(&mut self) -> io::Result<()> {
         let read = self.channel.read(&mut self.scratch);
-        let count = read.map_err(|error| explain(&self.session, error))?;
+        let count = self.note(read)?;
         self.inbox.put_back(&self.scratch[..count]);
         Ok(())
+    }
+
+    fn note(&mut self, read: io::Result<usize>) -> io::Result<usize> {
+        self.starved = read.is_err() && self.channel.read_window().available > 0;
+        read.map_err(|error| explain(&self.session, error))
     }
 
     fn drain_stderr(&mut self) -> io::Result<()> {
@@ -181,16 +205,17 @@ impl SshTransport {
     fn read_channel(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(buffer) = buffer.get_mut(..READ) {
             let read = self.channel.read(buffer);
-            return read.map_err(|error| explain(&self.session, error));
+            return self.note(read);
         }
         self.fill()?;
         Ok(self.inbox.take(buffer))
     }
 
-    /// Is there something to read that the socket will not announce any more?
+    /// Is there something to read, now, that the socket will not announce any more?
     fn has_news(&self) -> bool {
+        let can_read = !(self.starved && self.is_half_sent());
         !self.inbox.is_empty()
-            || self.channel.read_window().available > 0
+            || (can_read && self.channel.read_window().available > 0)
             || (!self.ended && self.channel.eof())
     }
 }
@@ -228,6 +253,12 @@ impl Transport for SshTransport {
         if self.ended || self.channel.eof() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        if !self.may_write() {
+            self.pump()?;
+            if !self.may_write() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
         let chunk = &bytes[..bytes.len().min(CHUNK)];
         let written = self.channel.write(chunk);
         match written.map_err(|error| explain(&self.session, error)) {
@@ -242,7 +273,7 @@ impl Transport for SshTransport {
 
     fn wait(&mut self, want_write: bool, waker: &Waker, timeout: Duration) -> io::Result<()> {
         ignore_would_block(self.settle())?;
-        let has_room = self.outbox.is_empty() && !self.is_half_sent();
+        let has_room = self.outbox.is_empty() && self.may_write();
         if (want_write && has_room) || self.has_news() {
             return self.drain_stderr();
         }
