@@ -61,8 +61,6 @@ pub(crate) struct SshTransport {
     sent: usize,
     /// The half-sent packet, if there is one, may be the outbox's.
     sending: bool,
-    /// The last read could not be done before a packet is sent, though there was something to read.
-    starved: bool,
     inbox: Inbox,
     scratch: Vec<u8>,
     said: Tail,
@@ -101,7 +99,6 @@ pub(super) fn open(
         outbox: Vec::new(),
         sent: 0,
         sending: false,
-        starved: false,
         inbox: Inbox::default(),
         scratch: vec![0; READ],
         said: Tail::default(),
@@ -166,7 +163,8 @@ impl SshTransport {
         if self.inbox.is_empty() && self.is_half_sent() {
             ignore_would_block(self.fill())?;
         }
-        self.drain_stderr()
+        self.drain_stderr()?;
+        Ok(())
     }
 
     /// Has libssh2 take in what the socket has, and go on with a key exchange: which a read does not get
@@ -178,45 +176,52 @@ impl SshTransport {
     /// Reads into the inbox, which must be empty; leaves it empty at the end of the stream.
     fn fill(&mut self) -> io::Result<()> {
         let read = self.channel.read(&mut self.scratch);
-        let count = self.note(read)?;
+        let count = read.map_err(|error| explain(&self.session, error))?;
         self.inbox.put_back(&self.scratch[..count]);
         Ok(())
     }
 
-    fn note(&mut self, read: io::Result<usize>) -> io::Result<usize> {
-        self.starved = read.is_err() && self.channel.read_window().available > 0;
-        read.map_err(|error| explain(&self.session, error))
-    }
-
-    fn drain_stderr(&mut self) -> io::Result<()> {
+    /// Takes in what there is of standard error, and says how much that was.
+    fn drain_stderr(&mut self) -> io::Result<usize> {
         let mut stderr = self.channel.stderr();
-        // As much as can be there when this begins; a flood does not keep us from the rest.
+        let mut drained = 0;
+        // As much as can be there when this begins: a flood does not keep us from the rest.
         for _ in 0..=WINDOW as usize / READ {
             match stderr.read(&mut self.scratch) {
-                Ok(0) => return Ok(()),
-                Ok(count) => self.said.push(&self.scratch[..count]),
-                Err(error) => return ignore_would_block(Err(explain(&self.session, error))),
+                Ok(0) => break,
+                Ok(count) => {
+                    self.said.push(&self.scratch[..count]);
+                    drained += count;
+                }
+                Err(error) => {
+                    ignore_would_block(Err(explain(&self.session, error)))?;
+                    break;
+                }
             }
         }
-        Ok(())
+        Ok(drained)
     }
 
     /// Reads what libssh2 has, straight into the buffer if that is large enough.
     fn read_channel(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(buffer) = buffer.get_mut(..READ) {
             let read = self.channel.read(buffer);
-            return self.note(read);
+            return read.map_err(|error| explain(&self.session, error));
         }
         self.fill()?;
         Ok(self.inbox.take(buffer))
     }
 
-    /// Is there something to read, now, that the socket will not announce any more?
-    fn has_news(&self) -> bool {
-        let can_read = !(self.starved && self.is_half_sent());
-        !self.inbox.is_empty()
-            || (can_read && self.channel.read_window().available > 0)
-            || (!self.ended && self.channel.eof())
+    /// Is there something to read that the socket will not announce any more?
+    fn has_news(&mut self) -> io::Result<bool> {
+        let waiting = self.channel.read_window().available;
+        if waiting > 0 && self.inbox.is_empty() {
+            // Seeing it does not mean that it can be read: that may need a packet to be sent first.
+            ignore_would_block(self.fill())?;
+            let moved = self.drain_stderr()? > 0 || self.channel.read_window().available != waiting;
+            return Ok(moved || !self.inbox.is_empty());
+        }
+        Ok(!self.inbox.is_empty() || (!self.ended && self.channel.eof()))
     }
 }
 
@@ -243,7 +248,9 @@ impl Transport for SshTransport {
             }
             Ok(_) => {}
             // Only now: both streams share a window, so a host that has output for us is not stuck.
-            Err(_) => self.drain_stderr()?,
+            Err(_) => {
+                self.drain_stderr()?;
+            }
         }
         result
     }
@@ -274,8 +281,8 @@ impl Transport for SshTransport {
     fn wait(&mut self, want_write: bool, waker: &Waker, timeout: Duration) -> io::Result<()> {
         ignore_would_block(self.settle())?;
         let has_room = self.outbox.is_empty() && self.may_write();
-        if (want_write && has_room) || self.has_news() {
-            return self.drain_stderr();
+        if (want_write && has_room) || self.has_news()? {
+            return Ok(());
         }
         let mut flags = PollFlags::empty();
         // Room in the channel is announced by a packet; and a socket that was hung up is always ready.
@@ -286,7 +293,8 @@ impl Transport for SshTransport {
         }
         sleep(&[(self.socket.as_fd(), flags)], waker, timeout)?;
         ignore_would_block(self.settle())?;
-        self.drain_stderr()
+        self.drain_stderr()?;
+        Ok(())
     }
 
     fn unread(&mut self, bytes: &[u8]) {
