@@ -1,5 +1,5 @@
 //! A real sshd of a test's own, on loopback.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
