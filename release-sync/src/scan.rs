@@ -1,3 +1,308 @@
 //! What a tree holds, found by a parallel walk.
+//!
+//! A scan looks at every entry once ([`walk`]), takes the digests of files that were not touched since
+//! an earlier scan from that scan's [`Index`] ([`known`]), and reads all others ([`hash`]).
+
+mod clock;
+mod hash;
+mod index;
+mod known;
+mod names;
+mod stat;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use release_core::{
+    Digest, Entry, Kind, Manifest, ManifestError, Meta, Principal, RelPath, Timestamp,
+};
+use rustix::fs::FileType;
+
+#[allow(unused_imports)]
+pub(crate) use clock::{coarse_now, settle};
+pub(crate) use index::Index;
+pub(crate) use known::Written;
+pub(crate) use names::Names;
+
+use crate::confine::Root;
+use crate::filter::Filter;
+use stat::Stat;
+
+/// How a tree is scanned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScanOptions<'a> {
+    /// What it matches is neither listed nor entered.
+    pub(crate) filter: &'a Filter,
+    /// Read every file, whatever the index says.
+    pub(crate) checksum: bool,
+    /// What an earlier scan of this tree found out.
+    pub(crate) index: Option<&'a Index>,
+    /// Files whose digests are known since they were written just now.
+    pub(crate) written: Option<&'a Written>,
+    /// Is told how the scan goes on.
+    pub(crate) progress: &'a Progress,
+    /// Ends the scan early when it becomes true.
+    pub(crate) cancel: &'a AtomicBool,
+}
+
+impl ScanOptions<'_> {
+    fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    fn check_cancelled(&self) -> io::Result<()> {
+        match self.is_cancelled() {
+            true => Err(io::Error::new(io::ErrorKind::Interrupted, "cancelled")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// How far a scan is.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Entries seen, the root not counted.
+    pub(crate) entries: AtomicU64,
+    /// Bytes read to find digests out.
+    pub(crate) bytes_hashed: AtomicU64,
+}
+
+/// What tells one state of an inode from another, together with size and mtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// The inode's number.
+    pub(crate) inode: u64,
+    /// Its last change of any kind. No program can set it.
+    pub(crate) ctime: Timestamp,
+}
+
+/// An entry as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Where it is.
+    pub(crate) path: RelPath,
+    /// Within [`release_core::MODE_MASK`]; 0 for a symlink.
+    pub(crate) mode: u16,
+    /// Its owner's number.
+    pub(crate) uid: u32,
+    /// Its group's number.
+    pub(crate) gid: u32,
+    /// Last modification of its content.
+    pub(crate) mtime: Timestamp,
+    /// Inode and ctime.
+    pub(crate) stamp: Stamp,
+    /// What it is.
+    pub(crate) kind: FoundKind,
+}
+
+/// What a found entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FoundKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File {
+        /// Length in bytes.
+        size: u64,
+        /// Digest of its content; `None` if it could not be read.
+        digest: Option<Digest>,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it points, as it is written.
+        target: Box<[u8]>,
+    },
+    /// A device, a fifo or a socket. Not carried.
+    Special,
+}
+
+impl Found {
+    fn new(path: RelPath, stat: &Stat, target: &[u8]) -> Self {
+        let size = stat.size;
+        let kind = match stat.file_type {
+            FileType::Directory => FoundKind::Directory,
+            FileType::RegularFile => FoundKind::File {
+                size,
+                // Nothing is read to know what is in an empty file.
+                digest: (size == 0).then(|| Digest::of(&[])),
+            },
+            FileType::Symlink => FoundKind::Symlink {
+                target: target.into(),
+            },
+            _ => FoundKind::Special,
+        };
+        Self {
+            path,
+            mode: stat.mode,
+            uid: stat.uid,
+            gid: stat.gid,
+            mtime: stat.mtime,
+            stamp: stat.stamp,
+            kind,
+        }
+    }
+
+    /// Size and digest of a file whose digest is known.
+    pub(crate) fn file(&self) -> Option<(u64, Digest)> {
+        match self.kind {
+            FoundKind::File { size, digest } => Some((size, digest?)),
+            _ => None,
+        }
+    }
+}
+
+/// What a tree was found to hold.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// All entries in [`RelPath`] order, the root first. `.release` and `lost+found` at the root are
+    /// not among them, nor is what the filter excludes.
+    pub(crate) found: Vec<Found>,
+    /// When the scan began, by the clock that inodes are stamped with.
+    pub(crate) scanned_at: Timestamp,
+    /// Entries that could not be looked at or read, in order. A directory here may hold more than was
+    /// found in it.
+    pub(crate) unreadable: Vec<(RelPath, io::Error)>,
+    /// Devices, fifos and sockets, in order.
+    pub(crate) specials: Vec<RelPath>,
+    /// Entries that are other mounts, in order. Directories among them were not entered.
+    pub(crate) mounts: Vec<RelPath>,
+    /// How many entries were excluded; what is inside an excluded directory is not counted.
+    pub(crate) excluded: u64,
+    /// The directories that hold something excluded, in order: they are not as empty as they look.
+    pub(crate) excluded_in: Vec<RelPath>,
+    /// Whether [`Scan::index`] would say nothing that the index given did not say already.
+    pub(crate) index_is_current: bool,
+}
+
+/// Why what was found makes no manifest.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IncompleteScan {
+    /// Something could not be read, so what the tree holds is not known.
+    #[error("`{0}` could not be read")]
+    Unreadable(RelPath),
+    /// Attributes that a manifest can't hold.
+    #[error("what was found makes no manifest")]
+    Manifest(#[from] ManifestError),
+}
+
+/// Scans a tree, with all threads of the rayon pool that this is called in.
+///
+/// # Errors
+/// When the root can't be read, and [`io::ErrorKind::Interrupted`] when the scan is cancelled. Whatever
+/// concerns one entry is in [`Scan::unreadable`].
+pub(crate) fn scan_tree(root: &Root, options: &ScanOptions<'_>) -> io::Result<Scan> {
+    let scanned_at = coarse_now();
+    let walk::Walked { mut found, aside } = walk::walk(root, options)?;
+    let mut index_is_current = false;
+    if let Some(index) = options.index
+        && !options.checksum
+    {
+        index_is_current = known::fill_in_from_index(&mut found, index);
+    }
+    if let Some(written) = options.written {
+        written.fill_in(&mut found);
+    }
+    let mut unreadable = aside.unreadable;
+    unreadable.extend(hash::fill_in(root, options, &mut found)?);
+    let mut scan = Scan {
+        found,
+        scanned_at,
+        unreadable,
+        specials: aside.specials,
+        mounts: aside.mounts,
+        excluded: aside.excluded,
+        excluded_in: aside.excluded_in,
+        index_is_current,
+    };
+    scan.unreadable.sort_by(|(a, _), (b, _)| a.cmp(b));
+    scan.mounts.sort();
+    scan.excluded_in.sort();
+    Ok(scan)
+}
+
+impl Scan {
+    /// The manifest of what was found, specials left out.
+    ///
+    /// # Errors
+    /// When anything could not be read, and when an attribute is beyond what a manifest holds.
+    pub(crate) fn manifest(&self, names: &Names) -> Result<Manifest, IncompleteScan> {
+        if let Some((path, _)) = self.unreadable.first() {
+            return Err(IncompleteScan::Unreadable(path.clone()));
+        }
+        let mut users = Table::default();
+        let mut groups = Table::default();
+        let mut entries = Vec::with_capacity(self.found.len());
+        for found in &self.found {
+            let Some(kind) = kind_of(found)? else {
+                continue;
+            };
+            let meta = Meta {
+                mode: found.mode,
+                user: users.index(found.uid, |uid| names.principal_of_uid(uid)),
+                group: groups.index(found.gid, |gid| names.principal_of_gid(gid)),
+                mtime: found.mtime,
+            };
+            entries.push(Entry {
+                path: found.path.clone(),
+                meta,
+                kind,
+            });
+        }
+        Ok(Manifest::new(users.principals, groups.principals, entries)?)
+    }
+
+    /// What the next scan of this tree need not find out again.
+    pub(crate) fn index(&self) -> Index {
+        let mut writer = index::Writer::new(self.scanned_at, self.found.len());
+        for found in &self.found {
+            if let Some((size, digest)) = found.file() {
+                let record = index::Record {
+                    size,
+                    mtime: found.mtime,
+                    stamp: found.stamp,
+                    digest,
+                };
+                writer.add(found.path.as_bytes(), &record);
+            }
+        }
+        writer.finish()
+    }
+}
+
+/// `None` for what a manifest does not carry.
+fn kind_of(found: &Found) -> Result<Option<Kind>, IncompleteScan> {
+    let unreadable = || IncompleteScan::Unreadable(found.path.clone());
+    Ok(match &found.kind {
+        FoundKind::Directory => Some(Kind::Directory),
+        FoundKind::File { size, digest } => Some(Kind::File {
+            size: *size,
+            digest: digest.ok_or_else(unreadable)?,
+        }),
+        FoundKind::Symlink { target } => Some(Kind::Symlink {
+            target: target.clone(),
+        }),
+        FoundKind::Special => None,
+    })
+}
+
+/// Principals in the order of first use.
+#[derive(Default)]
+struct Table {
+    principals: Vec<Principal>,
+    known: HashMap<u32, u32>,
+}
+
+impl Table {
+    fn index(&mut self, id: u32, principal: impl FnOnce(u32) -> Principal) -> u32 {
+        *self.known.entry(id).or_insert_with(|| {
+            self.principals.push(principal(id));
+            self.principals.len() as u32 - 1
+        })
+    }
+}
