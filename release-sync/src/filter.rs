@@ -130,8 +130,7 @@ impl Table {
             .matches(subject)
             .iter()
             .map(|index| self.rules[index])
-            .filter(|rule| is_directory || !rule.only_directories)
-            .last()
+            .rfind(|rule| is_directory || !rule.only_directories)
     }
 }
 

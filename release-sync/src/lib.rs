@@ -2,11 +2,11 @@
 
 mod bootstrap;
 #[cfg(feature = "fs")]
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod confine;
 mod delta;
 mod error;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod filter;
 mod fleet;
 mod host;
@@ -14,7 +14,7 @@ mod monitor;
 mod options;
 mod report;
 #[cfg(feature = "fs")]
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod scan;
 mod transport;
 

@@ -24,8 +24,7 @@ use release_core::{
 };
 use rustix::fs::FileType;
 
-#[allow(unused_imports)]
-pub(crate) use clock::{coarse_now, settle};
+pub(crate) use clock::settle_now;
 pub(crate) use index::Index;
 pub(crate) use known::Written;
 pub(crate) use names::Names;
@@ -197,7 +196,7 @@ pub(crate) enum IncompleteScan {
 /// When the root can't be read, and [`io::ErrorKind::Interrupted`] when the scan is cancelled. Whatever
 /// concerns one entry is in [`Scan::unreadable`].
 pub(crate) fn scan_tree(root: &Root, options: &ScanOptions<'_>) -> io::Result<Scan> {
-    let scanned_at = coarse_now();
+    let scanned_at = clock::coarse_now();
     let walk::Walked { mut found, aside } = walk::walk(root, options)?;
     let mut index_is_current = false;
     if let Some(index) = options.index
