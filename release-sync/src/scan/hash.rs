@@ -32,12 +32,12 @@ pub(super) fn fill_in(
         .par_iter_mut()
         .filter(|file| matches!(file.kind, FoundKind::File { size, digest: None } if size < LARGE))
         .map_init(
-            || Reader::new(root, options, PIECE),
+            || Reader::new(root, options),
             |reader, file| reader.fill_in(file),
         )
         .flatten()
         .collect();
-    let mut reader = Reader::new(root, options, 0);
+    let mut reader = Reader::new(root, options);
     unreadable.extend(
         found
             .iter_mut()
@@ -59,12 +59,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(root: &'a Root, options: &'a ScanOptions<'a>, piece: usize) -> Self {
+    fn new(root: &'a Root, options: &'a ScanOptions<'a>) -> Self {
         Self {
             root,
             options,
             parents: ParentCache::default(),
-            piece: vec![0; piece],
+            piece: vec![0; PIECE],
         }
     }
 
