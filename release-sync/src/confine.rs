@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn paths_longer_than_the_kernel_takes_open() {
         let tree = Tree::new();
-        for width in [1, 100, 255] {
+        for width in [20, 255] {
             let deep = tree.deep(&vec![b'd'; width], 9_000 / (width + 1));
             assert!(deep.len() > 2 * LONGEST_PATH);
             let deep = RelPath::parse(&deep).unwrap();

@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
+use release_core::{Manifest, Principal, ProofClass};
 
 use super::testing::{Tree, path};
 use super::*;
@@ -467,6 +468,58 @@ fn the_manifest_says_who_owns_what() {
         }]
     );
     assert_eq!(manifest.totals(), (1, 7));
+}
+
+#[test]
+fn a_tree_differs_from_a_manifest_where_it_was_changed() {
+    let tree = Tree::new();
+    for name in [&b"a/file"[..], b"b/file", b"c"] {
+        tree.write(name, "content");
+    }
+    symlink("target", tree.at(b"link")).unwrap();
+    let first = scan(&tree);
+    let there = Names::parse(
+        format!("web:x:{}:0::/:", at(&first, b"c").uid).as_bytes(),
+        b"",
+    );
+    let manifest = first.manifest(&there).unwrap();
+    let here = Names::parse(b"web:x:4242:0::/:", b"");
+    let difference =
+        |scan: &Scan, names, class| scan.differs_from(&manifest, names, class).cloned();
+    assert_eq!(difference(&first, &there, ProofClass::Full), None);
+    // Here the same name has another number, so the owner is another one.
+    assert_eq!(
+        difference(&first, &here, ProofClass::Full),
+        Some(RelPath::root())
+    );
+    assert_eq!(difference(&first, &here, ProofClass::WithoutOwner), None);
+
+    let changes: [(&str, &dyn Fn()); 6] = [
+        ("c", &|| tree.write(b"c", "CONTENT")),
+        ("c", &|| std::fs::remove_file(tree.at(b"c")).unwrap()),
+        ("b/more", &|| tree.write(b"b/more", "")),
+        ("b/file", &|| {
+            std::fs::set_permissions(tree.at(b"b/file"), Permissions::from_mode(0o600)).unwrap();
+        }),
+        ("a/file", &|| {
+            set_mtime(&tree, "a/file", Duration::from_nanos(1))
+        }),
+        ("a", &|| std::fs::remove_dir_all(tree.at(b"a")).unwrap()),
+    ];
+    for (expected, change) in changes {
+        change();
+        let mut changed = scan(&tree);
+        // A directory's mtime tells as well; without it, it is the entry itself that is named.
+        for (found, before) in changed.found.iter_mut().zip(&first.found) {
+            if found.kind == FoundKind::Directory {
+                found.mtime = before.mtime;
+            }
+        }
+        assert_eq!(
+            difference(&changed, &there, ProofClass::Full),
+            Some(path(expected))
+        );
+    }
 }
 
 #[test]
