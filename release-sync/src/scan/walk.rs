@@ -136,7 +136,13 @@ pub(super) fn walk(root: &Root, options: &ScanOptions<'_>) -> io::Result<Walked>
     for (id, listing) in into_inner(walk.listings) {
         listings[id as usize] = Some(listing);
     }
-    let aside = into_inner(walk.aside);
+    let mut aside = into_inner(walk.aside);
+    // Nothing else can have been set aside where not even the root was listed.
+    if listings[0].is_none()
+        && let Some((_, error)) = aside.unreadable.pop()
+    {
+        return Err(error);
+    }
     // In the pool, where the listings were allocated: there the memory that they give back is used again.
     rayon::scope(|_| Ok(assemble(stat, listings, aside)))
 }

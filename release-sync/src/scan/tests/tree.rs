@@ -273,6 +273,17 @@ fn a_mount_below_the_root_is_not_entered() {
 }
 
 #[test]
+fn a_root_that_cannot_be_listed_is_an_error() {
+    let tree = Tree::new();
+    let flags = rustix::fs::OFlags::PATH;
+    let unlisted = rustix::fs::open(tree.path(), flags, rustix::fs::Mode::empty()).unwrap();
+    let root = Root::from_fd(unlisted, tree.path().to_owned());
+    std::fs::remove_dir(tree.path()).unwrap();
+    let rig = Rig::new(&[]);
+    assert!(scan_tree(&root, &rig.options()).is_err());
+}
+
+#[test]
 fn what_may_not_be_read_is_reported() {
     let tree = Tree::new();
     tree.write(b"closed/inside", "content");
