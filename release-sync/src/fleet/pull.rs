@@ -106,6 +106,7 @@ fn bring(
         mut transport,
         agent_bytes,
         opened,
+        ..
     } = reach::reach(host, options, &Agents::default(), &opening)?;
     tell(HostState::Staging);
     let begin = begin(into, options);

@@ -75,8 +75,13 @@ impl<'a> Visit<'a> {
         let Reached {
             mut transport,
             agent_bytes,
+            noise,
             opened,
         } = reach::reach(self.host, options, agents, &opening)?;
+        if !noise.is_empty() {
+            let said = crate::transport::harmless(&noise);
+            self.remark(findings, format!("its login shell prints: {said}"));
+        }
         findings.asked = Some(Instant::now());
         session.handle_connected(opened, Instant::now());
         let paces = [pace.clone(), self.run.pace_of_one()];
@@ -120,17 +125,20 @@ impl<'a> Visit<'a> {
             Step::Staged(staged) => {
                 findings.unchanged = staged.unchanged;
                 findings.release = Some(staged.release);
-                let notes = staged.notes.iter().map(|note| harmless(note));
-                for text in notes.take(MOST_NOTES) {
-                    self.run.monitor.event(Event::Note {
-                        host: &self.host.name,
-                        text: &text,
-                    });
-                    findings.notes.push(text);
+                for note in staged.notes.iter().take(MOST_NOTES) {
+                    self.remark(findings, harmless(note));
                 }
             }
             Step::Done(settled) => findings.settled = Some(settled),
         }
+    }
+
+    fn remark(&self, findings: &mut Findings, text: String) {
+        self.run.monitor.event(Event::Note {
+            host: &self.host.name,
+            text: &text,
+        });
+        findings.notes.push(text);
     }
 
     fn state(&self, state: HostState) {
