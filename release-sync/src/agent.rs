@@ -9,6 +9,7 @@
 //! whatever the network does.
 
 mod ask;
+mod claim;
 mod destination;
 mod fault;
 mod limits;
@@ -70,6 +71,8 @@ pub fn serve(
     if let Err(failure) = server.run(&received) {
         server.sender.send(&ToController::Fault(failure.into_fault()));
     }
+    // A controller that reads no more must not keep the destination locked.
+    server.state = State::Over;
     server.sender.finish();
 }
 
@@ -156,6 +159,8 @@ impl Server {
             }
             (Order::Commit(release), State::Same(destination, same)) if release == same => {
                 let settled = destination.confirm(release)?;
+                // Whoever hears of the end may come back at once: the lock goes first.
+                drop(destination);
                 self.done(settled)
             }
             (Order::Commit(release), State::Staging(staging)) => {

@@ -1,5 +1,6 @@
 //! The destination as a session finds it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -7,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use release_core::{Manifest, Marker, Proof, ProofClass, RelPath, ReleaseId};
 
+use super::claim::{self, Claim};
 use super::fault::Failure;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::filter::Filter;
 use crate::plan::{self, Owners, Situation};
 use crate::scan::{Names, Scan, ScanOptions, Written, scan_tree};
-use crate::store::{self, Lock, Store, Undo};
+use crate::store::{self, Lock, Store, Undo, discard_stages};
 use crate::tree::FoundKind;
 use crate::wire::{Begin, FaultKind, Have, Purpose, Settled, Staged, ToController, Welcome};
 
@@ -26,6 +28,8 @@ pub(super) struct Destination {
     pub(super) names: Names,
     /// What the tree claims to be.
     pub(super) marker: Option<Marker>,
+    /// Is the manifest in `.release` that of the marker's release?
+    claim_is_whole: bool,
     /// What it is; `None` where something can't be read.
     pub(super) observed: Option<Manifest>,
     pub(super) superuser: bool,
@@ -43,9 +47,8 @@ impl Destination {
         let unusable = |doing: &'static str| {
             move |error: io::Error| Failure::io(FaultKind::Destination, doing, &error)
         };
-        let filter = filter_of(&begin)?;
         if begin.purpose == Purpose::Inspect {
-            return inspect(&begin, &filter, limit, sender).map(|()| None);
+            return inspect(&begin, limit, sender).map(|()| None);
         }
         let tree = open_tree(&begin, limit, true).map_err(unusable("opening it"))?;
         if begin.require_mount && !store::is_mount(&tree).map_err(unusable("looking at it"))? {
@@ -54,31 +57,49 @@ impl Destination {
         let welcome = welcome(&tree);
         let store = Store::open(tree).map_err(unusable("making .release in it"))?;
         let lock = Lock::take(&store.private, &begin.holder)?;
-        let marker = store.marker().map_err(unusable("reading its marker"))?;
-        if let Some((marker, _)) = marker
+        store.sweep().map_err(unusable("clearing .release"))?;
+        let claim = Claim::read(&store).map_err(unusable("reading its marker"))?;
+        if let Some((marker, _)) = claim.marker
             && marker.generation > begin.generation
         {
             return Err(Failure::new(FaultKind::Fenced(marker.generation), ""));
         }
         let superuser = welcome.superuser;
         sender.send(&ToController::Welcome(welcome));
-        let names = names_of(&begin, &store);
+        let names = claim.names(&begin);
+        let filter = claim.filter(&begin)?;
         let scan = observe(&begin, Some(&store), &store.tree, &filter)
             .map_err(unusable("scanning it"))?;
         let observed = scan.manifest(&names).ok();
-        sender.send(&ToController::Have(have(&scan, observed.as_ref(), superuser, marker)));
-        let marker = marker.map(|(marker, _)| marker);
+        sender.send(&ToController::Have(have(&scan, observed.as_ref(), superuser, &claim)));
         Ok(Some(Self {
             begin,
             store,
             scan,
             filter,
             names,
-            marker,
+            marker: claim.marker.map(|(marker, _)| marker),
+            claim_is_whole: claim.is_whole(),
             observed,
             superuser,
             _lock: lock,
         }))
+    }
+
+    /// Makes the scan one that serves a release. What is protected is not looked at unless the release
+    /// has it, and the first scan went by the release before.
+    pub(super) fn look_for(&mut self, release: &Manifest) -> Result<(), Failure> {
+        if self.begin.protect.is_empty() {
+            return Ok(());
+        }
+        let filter = claim::filter(&self.begin, Some(release))?;
+        if filter.spares_as(&self.filter) {
+            return Ok(());
+        }
+        self.filter = filter;
+        self.scan = observe(&self.begin, Some(&self.store), &self.store.tree, &self.filter)
+            .map_err(|error| Failure::io(FaultKind::Destination, "scanning it", &error))?;
+        Ok(())
     }
 
     /// What is said of a tree that is the release already.
@@ -110,9 +131,15 @@ impl Destination {
         let observed = self.observed.as_ref().ok_or_else(|| {
             Failure::new(FaultKind::Internal, "the tree was said to be the release, but is unread")
         })?;
-        self.record(release, observed, &self.scan).map_err(|error| {
-            Failure::io(FaultKind::Destination, "writing the marker", &error)
-        })?;
+        // Where owners don't count this may be the manifest of a release that differs in them; then
+        // there is none until the next release comes.
+        let manifest = Some(observed).filter(|observed| observed.release_id() == release);
+        let standing = self.standing().map_or(release, |tree| tree.release_id());
+        self.record(release, manifest, &self.scan)
+            .and_then(|()| self.conclude(standing))
+            .map_err(|error| {
+                Failure::io(FaultKind::Destination, "writing the marker", &error)
+            })?;
         let proof = self.proof_of(release, observed);
         Ok(Settled { proof, deleted: 0, notes: Vec::new() })
     }
@@ -122,11 +149,11 @@ impl Destination {
     pub(super) fn record(
         &self,
         release: ReleaseId,
-        manifest: &Manifest,
+        manifest: Option<&Manifest>,
         scan: &Scan,
     ) -> io::Result<()> {
         let marker = Marker { release, generation: self.begin.generation };
-        if self.marker.map(|marker| marker.release) != Some(release) {
+        if !self.claim_is_whole || self.marker.map(|marker| marker.release) != Some(release) {
             self.store.set_manifest(manifest)?;
         }
         if !scan.index_is_current {
@@ -136,6 +163,26 @@ impl Destination {
             self.store.set_marker(&marker)?;
         }
         Ok(())
+    }
+
+    /// The tree as it is, as a release to go back to. Where owners don't count, it is the one that it
+    /// claims to be if it is that but for them.
+    pub(super) fn standing(&self) -> Option<Cow<'_, Manifest>> {
+        let observed = self.observed.as_ref()?;
+        if !self.superuser {
+            let class = ProofClass::WithoutOwner;
+            let claimed = Claim::read(&self.store).ok().and_then(|claim| claim.manifest());
+            if let Some(claimed) = claimed.filter(|own| own.proof(class) == observed.proof(class)) {
+                return Some(Cow::Owned(claimed));
+            }
+        }
+        Some(Cow::Borrowed(observed))
+    }
+
+    /// Clears away what runs that were cut off have left, now that nothing had to be changed.
+    pub(super) fn conclude(&self, standing: ReleaseId) -> io::Result<()> {
+        Undo::conclude(&self.store, standing)?;
+        discard_stages(&self.store.private)
     }
 
     /// The tree that the last commit displaced.
@@ -172,10 +219,11 @@ pub(super) fn observe_after(destination: &Destination, written: &Written) -> io:
 
 fn inspect(
     begin: &Begin,
-    filter: &Filter,
     limit: Option<&Path>,
     sender: &Sender,
 ) -> Result<(), Failure> {
+    // Refused before anything is looked at, like everything that makes no sense.
+    let filter = claim::filter(begin, None)?;
     let unusable = |error: io::Error| Failure::io(FaultKind::Destination, "looking at it", &error);
     let tree = match open_tree(begin, limit, false) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -193,19 +241,18 @@ fn inspect(
     sender.send(&ToController::Welcome(welcome));
     let have = match Store::open_existing(tree).map_err(unusable)? {
         Ok(store) => {
-            let marker = store.marker().map_err(unusable)?;
-            let scan = observe(begin, Some(&store), &store.tree, filter).map_err(unusable)?;
-            let names = names_of(begin, &store);
+            let claim = Claim::read(&store).map_err(unusable)?;
+            let filter = claim.filter(begin)?;
+            let scan = observe(begin, Some(&store), &store.tree, &filter).map_err(unusable)?;
+            let names = claim.names(begin);
             let observed = scan.manifest(&names).ok();
-            let intact = marker.and_then(|(marker, _)| {
-                class_of(begin, &store, &scan, &names, marker.release, superuser)
-            });
-            Have { intact, ..have(&scan, observed.as_ref(), superuser, marker) }
+            let intact = class_of(begin, &claim, &scan, &names, observed.as_ref(), superuser);
+            Have { intact, ..have(&scan, observed.as_ref(), superuser, &claim) }
         }
         Err(tree) => {
-            let scan = observe(begin, None, &tree, filter).map_err(unusable)?;
+            let scan = observe(begin, None, &tree, &filter).map_err(unusable)?;
             let observed = scan.manifest(&Names::system(begin.numeric_owner)).ok();
-            have(&scan, observed.as_ref(), superuser, None)
+            have(&scan, observed.as_ref(), superuser, &Claim::default())
         }
     };
     sender.send(&ToController::Have(have));
@@ -216,19 +263,17 @@ fn inspect(
 /// would be nothing to do to make it so.
 fn class_of(
     begin: &Begin,
-    store: &Store,
+    claim: &Claim,
     scan: &Scan,
     names: &Names,
-    release: ReleaseId,
+    observed: Option<&Manifest>,
     superuser: bool,
 ) -> Option<ProofClass> {
-    if scan.manifest(names).ok()?.release_id() == release {
+    let (marker, _) = claim.marker?;
+    if observed?.release_id() == marker.release {
         return Some(ProofClass::Full);
     }
-    let manifest = Manifest::decode(&store.manifest().ok()??).ok()?;
-    if manifest.release_id() != release {
-        return None;
-    }
+    let manifest = claim.manifest()?;
     let owners = superuser.then(|| owners_of(&manifest, names));
     let plan = plan::plan(&Situation {
         manifest: &manifest,
@@ -252,23 +297,6 @@ pub(super) fn owners_of(manifest: &Manifest, names: &Names) -> Owners {
     }
 }
 
-fn filter_of(begin: &Begin) -> Result<Filter, Failure> {
-    let patterns: Vec<String> = begin.exclude.iter().chain(&begin.protect).cloned().collect();
-    Filter::new(&patterns).map_err(|error| Failure::new(FaultKind::Protocol, error.to_string()))
-}
-
-/// Names of users and groups. Numbers that the last release's owners have here are called by its names,
-/// so that its digest comes out again.
-fn names_of(begin: &Begin, store: &Store) -> Names {
-    let mut names = Names::system(begin.numeric_owner);
-    if let Ok(Some(bytes)) = store.manifest()
-        && let Ok((users, groups)) = Manifest::decode_principals(&bytes)
-    {
-        names.prefer(&users, &groups);
-    }
-    names
-}
-
 fn welcome(tree: &Root) -> Welcome {
     let free = rustix::fs::fstatvfs(tree).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
     let superuser = rustix::process::geteuid().is_root();
@@ -279,10 +307,13 @@ fn have(
     scan: &Scan,
     observed: Option<&Manifest>,
     superuser: bool,
-    marker: Option<(Marker, i64)>,
+    claim: &Claim,
 ) -> Have {
-    let classes: &[ProofClass] =
-        if superuser { &[ProofClass::Full] } else { &[ProofClass::Full, ProofClass::WithoutOwner] };
+    // Without its owners a release can be taken for another, and is only where its manifest is known.
+    let classes: &[ProofClass] = match superuser || !claim.is_whole() {
+        true => &[ProofClass::Full],
+        false => &[ProofClass::Full, ProofClass::WithoutOwner],
+    };
     let proofs = observed
         .map(|manifest| classes.iter().map(|&class| manifest.proof(class)).collect())
         .unwrap_or_default();
@@ -291,7 +322,7 @@ fn have(
         _ => None,
     });
     let (files, bytes) = sizes.fold((0, 0u64), |(n, sum), size| (n + 1, sum.saturating_add(size)));
-    Have { marker, proofs, intact: None, files, bytes }
+    Have { marker: claim.marker, proofs, intact: None, files, bytes }
 }
 
 /// Opens the destination, inside `limit` if there is one, and makes it if it is missing and `make` says

@@ -15,6 +15,9 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 /// Something is said at least this often.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// Longest wait, at the end, for a controller to take what was said to it.
+pub(super) const FAREWELL: Duration = Duration::from_secs(10);
+
 /// Progress is told at most this often.
 pub(super) const PROGRESS: Duration = Duration::from_millis(100);
 

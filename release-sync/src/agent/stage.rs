@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -36,14 +37,12 @@ pub(super) struct Staging {
     want_sizes: Arc<Mutex<HashMap<u32, usize>>>,
     may_ask: bool,
     /// Files that are neither staged nor refused yet.
-    pending: u64,
+    pending: HashSet<u32>,
     /// Is every want sent?
     asked: bool,
     complete: bool,
     /// Files whose content comes from another entry, by that entry.
     twins: HashMap<u32, Vec<u32>>,
-    /// Files that were asked for as a whole because a delta or a local copy was not right.
-    retried: HashSet<u32>,
     written: Written,
     refused: u64,
     progress: (u64, u64),
@@ -63,6 +62,7 @@ impl Staging {
     ) -> Result<Self, Failure> {
         let unusable = |error: io::Error| Failure::io(FaultKind::Destination, "staging", &error);
         let mut destination = destination;
+        destination.look_for(&manifest)?;
         let release = manifest.release_id();
         let owners = destination.superuser.then(|| owners_of(&manifest, &destination.names));
         let stage = Stage::open(&destination.store.private, release).map_err(unusable)?;
@@ -89,6 +89,8 @@ impl Staging {
             keepsakes,
             owners,
             lacking: lacking.iter().map(|lacking| (lacking.entry, lacking.basis)).collect(),
+            retried: Mutex::default(),
+            given_up: AtomicBool::new(false),
             budget: Arc::clone(budget),
         });
         let units = Arc::new(Units::of(&shared.manifest));
@@ -97,11 +99,10 @@ impl Staging {
             pool: Pool::start(&shared, events),
             window: Arc::new(ask::window()),
             want_sizes: Arc::default(),
-            pending: 0,
+            pending: HashSet::new(),
             asked: false,
             complete: false,
             twins: HashMap::new(),
-            retried: HashSet::new(),
             written: Written::default(),
             refused: 0,
             progress: (0, 0),
@@ -154,7 +155,7 @@ impl Staging {
         stage.prepare(manifest, &self.plan, owners.as_ref()).map_err(|error| self.disk(&error))?;
         for step in &self.plan.steps {
             let Action::File(origin) = step.action else { continue };
-            self.pending += 1;
+            self.pending.insert(step.entry);
             match origin {
                 Origin::Wanted { .. } => {}
                 Origin::Twin(other) => self.twins.entry(other).or_default().push(step.entry),
@@ -210,10 +211,12 @@ impl Staging {
         let FileOutcome { entry: index, result } = file;
         let manifest = Arc::clone(&self.shared.manifest);
         let entry = &manifest.entries()[index as usize];
-        let Some((size, digest)) = entry.file() else { return Ok(()) };
+        let Some((size, digest)) = entry.file().filter(|_| self.pending.contains(&index)) else {
+            return Err(Failure::new(FaultKind::Protocol, "a file that was there already"));
+        };
         match result {
             Ok(staged) => {
-                self.pending -= 1;
+                self.pending.remove(&index);
                 self.staged.literal_bytes += staged.literal;
                 self.staged.matched_bytes += staged.matched;
                 self.staged.local_bytes += staged.local;
@@ -230,14 +233,14 @@ impl Staging {
                 return Err(self.disk(&error));
             }
             // What was here is not what it was taken for, or the delta did not come out right.
-            Err(_) if self.may_ask && self.retried.insert(index) => {
+            Err(_) if self.may_ask && self.shared.retry(index) => {
                 self.ask_again(index, sender);
             }
             Err(error) => {
-                self.pending -= 1;
+                self.pending.remove(&index);
                 self.refuse(index, &chain(&error), sender);
                 for twin in self.twins.remove(&index).unwrap_or_default() {
-                    self.pending -= 1;
+                    self.pending.remove(&twin);
                     self.refuse(twin, "the file with the same content failed", sender);
                 }
             }
@@ -261,7 +264,7 @@ impl Staging {
 
     /// What to say when all is staged or refused; only once.
     pub(super) fn complete(&mut self) -> Option<Staged> {
-        if self.complete || !self.asked || self.pending > 0 {
+        if self.complete || !self.asked || !self.pending.is_empty() {
             return None;
         }
         self.complete = true;
@@ -295,6 +298,12 @@ impl Staging {
         let committed = commit
             .run()
             .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
+        for &(old, entry) in &committed.untouched {
+            let (old, entry) = (&tree[old as usize], &manifest.entries()[entry as usize]);
+            if let Some((size, digest)) = old.file() {
+                self.written.insert(old.stamp.inode, size, entry.meta.mtime, digest);
+            }
+        }
         settle(coarse_now());
         let scan = observe_after(&self.destination, &self.written)
             .map_err(failed("scanning the new tree"))?;
@@ -309,8 +318,8 @@ impl Staging {
             return Ok(Settled { proof, deleted: committed.deleted, notes: Vec::new() });
         }
         self.destination
-            .record(release, manifest, &scan)
-            .and_then(|()| commit.clean_up())
+            .record(release, Some(manifest), &scan)
+            .and_then(|()| self.conclude(commit))
             .map_err(failed("writing the marker"))?;
         Ok(Settled { proof, deleted: committed.deleted, notes: Vec::new() })
     }
@@ -328,8 +337,17 @@ impl Staging {
         if !self.destination.begin.keep_undo || self.plan.is_empty() {
             return Ok(None);
         }
-        let Some(observed) = &self.destination.observed else { return Ok(None) };
-        Undo::begin(&self.destination.store, observed, self.destination.marker.as_ref()).map(Some)
+        let Some(old) = self.destination.standing() else { return Ok(None) };
+        Undo::begin(&self.destination.store, &old, self.destination.marker.as_ref()).map(Some)
+    }
+
+    /// Clears away what a proven tree needs no more. One that needed no change keeps its undo.
+    fn conclude(&self, commit: Commit<'_>) -> io::Result<()> {
+        if !self.plan.is_empty() {
+            return commit.clean_up();
+        }
+        let standing = self.destination.standing().map_or(self.release, |tree| tree.release_id());
+        self.destination.conclude(standing)
     }
 
     fn is_proof(&self, proof: &release_core::Proof) -> bool {
@@ -337,10 +355,11 @@ impl Staging {
     }
 
     /// The disk fails us. If it is full, what is staged gives its room back.
-    fn disk(&self, error: &io::Error) -> Failure {
+    fn disk(&mut self, error: &io::Error) -> Failure {
         let failure = Failure::io(FaultKind::Internal, "staging", error);
+        self.pool.give_up(&self.shared);
         if failure.kind == FaultKind::NoSpace {
-            // Writers that are still at work fail as well; the next run sifts what they leave.
+            // If that fails as well the next run sifts what is left.
             let _ = discard_stages(&self.destination.store.private);
         }
         failure

@@ -12,15 +12,17 @@ use release_core::{Digest, Manifest, Marker, RelPath, ReleaseId};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::{Stage, Store, make_subdirectory, names, put, read_small, remove_tree, subdirectory};
+use super::{
+    Stage, Store, UNDER_WAY, make_subdirectory, names, put, read_small, remove_tree, subdirectory,
+    unlink,
+};
 use crate::confine::Root;
 use crate::tree::FoundKind;
 
 const UNDOS: &[u8] = b"undo";
 const CONTENT: &[u8] = b"content";
-/// Present while a commit is under way. A commit that was cut off is gone on with by the next run, whose
-/// tree is neither old nor new: the undo that was begun then stays the way back.
-const UNDER_WAY: &[u8] = b"commit";
+/// Written last: an undo without it was never begun.
+const MANIFEST: &[u8] = b"manifest";
 
 /// An undo that a commit fills.
 #[derive(Debug)]
@@ -30,7 +32,8 @@ pub(crate) struct Undo {
 }
 
 impl Undo {
-    /// Begins the undo of a commit, or goes on with that of a commit that was cut off.
+    /// Begins the undo of a commit, or goes on with that of a commit that was cut off: its tree is
+    /// neither old nor new, so the way back is to what was before it.
     ///
     /// `old` is the manifest of the tree as it is, `marker` what the tree claims to be.
     pub(crate) fn begin(
@@ -39,19 +42,19 @@ impl Undo {
         marker: Option<&Marker>,
     ) -> io::Result<Self> {
         let undos = make_subdirectory(&store.private, UNDOS)?;
-        if let Some((name, _)) = read_small(&store.private, UNDER_WAY, 100)?
-            && let Ok(undo) = subdirectory(&undos, &name)
+        if let Some(name) = under_way(store)?
+            && let Some(undo) = begun(&undos, &name)?
         {
             return Ok(Self { name, content: make_subdirectory(&undo, CONTENT)? });
         }
         let name = old.release_id().to_string().into_bytes();
+        store.put(UNDER_WAY, &name)?;
         let undo = make_subdirectory(&undos, &name)?;
-        put(&undo, b"manifest", &old.encode())?;
+        let content = make_subdirectory(&undo, CONTENT)?;
         if let Some(marker) = marker {
             put(&undo, b"marker", &marker.encode())?;
         }
-        let content = make_subdirectory(&undo, CONTENT)?;
-        store.put(UNDER_WAY, &name)?;
+        put(&undo, MANIFEST, &old.encode())?;
         Ok(Self { name, content })
     }
 
@@ -69,7 +72,9 @@ impl Undo {
 
     /// Moves away a file that goes.
     pub(crate) fn take(&self, parent: impl AsFd, name: &[u8], digest: &Digest) -> io::Result<()> {
-        Ok(rustix::fs::renameat(parent, name, &self.content, digest.to_string())?)
+        rustix::fs::renameat(&parent, name, &self.content, digest.to_string())?;
+        // A rename to another name of the same inode does nothing at all.
+        unlink(parent, name)
     }
 
     /// The commit is done: earlier undos go.
@@ -77,12 +82,30 @@ impl Undo {
         clear(store, Some(&self.name))
     }
 
+    /// The tree is what it should be, without a commit of this run's: ends one that was cut off when
+    /// nothing was left to do. `current` names the tree as it is; a commit that would lead back to it
+    /// never came to change anything, and the undo before it stays.
+    pub(crate) fn conclude(store: &Store, current: ReleaseId) -> io::Result<()> {
+        let Some(name) = under_way(store)? else { return Ok(()) };
+        if let Some(undos) = all(store)? {
+            if name != current.to_string().as_bytes() && begun(&undos, &name)?.is_some() {
+                return clear(store, Some(&name));
+            }
+            if let Ok(path) = RelPath::parse(&name) {
+                remove_tree(&undos, &path)?;
+            }
+        }
+        unlink(&store.private, UNDER_WAY)
+    }
+
     /// What the last commit displaced, if that was kept.
     pub(crate) fn last(store: &Store) -> io::Result<Option<Manifest>> {
         let Some(undos) = all(store)? else { return Ok(None) };
-        for name in names(&undos)? {
-            let undo = subdirectory(&undos, &name)?;
-            if let Some((bytes, _)) = read_small(&undo, b"manifest", super::MAX_MANIFEST)? {
+        let others = names(&undos)?;
+        for name in under_way(store)?.iter().chain(&others) {
+            if let Some(undo) = begun(&undos, name)?
+                && let Some((bytes, _)) = read_small(&undo, MANIFEST, super::MAX_MANIFEST)?
+            {
                 return Manifest::decode(&bytes).map(Some).map_err(io::Error::other);
             }
         }
@@ -97,8 +120,24 @@ pub(super) fn clear(store: &Store, except: Option<&[u8]>) -> io::Result<()> {
             remove_tree(&undos, &RelPath::parse(name).map_err(io::Error::other)?)?;
         }
     }
-    match rustix::fs::unlinkat(&store.private, UNDER_WAY, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
+    unlink(&store.private, UNDER_WAY)
+}
+
+/// The undo of a commit that is under way, or was cut off.
+fn under_way(store: &Store) -> io::Result<Option<Vec<u8>>> {
+    Ok(read_small(&store.private, UNDER_WAY, 100)?.map(|(name, _)| name))
+}
+
+/// The undo of that name, if all is there that has to be before a commit may change anything.
+fn begun(undos: &Root, name: &[u8]) -> io::Result<Option<Root>> {
+    let undo = match subdirectory(undos, name) {
+        // Damaged names and files in the place of directories are no undo.
+        Err(_) => return Ok(None),
+        Ok(undo) => undo,
+    };
+    match rustix::fs::statat(&undo, MANIFEST, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(Some(undo)),
+        Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

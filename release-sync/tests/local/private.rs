@@ -48,7 +48,7 @@ const DAMAGES: [Damage; 5] = [
 #[test]
 fn damaged_records_are_made_good() {
     for name in ["index", "marker", "manifest", "lock"] {
-        let Scene { one, two, host, .. } = scene();
+        let Scene { one, two, host, scratch: _scratch } = scene();
         let file = host.destination.join(".release").join(name);
         for (number, (how, damage)) in DAMAGES.iter().enumerate() {
             let whole = std::fs::read(&file).unwrap();
@@ -73,7 +73,7 @@ fn damaged_records_are_made_good() {
 
 #[test]
 fn a_source_with_a_damaged_index_is_read_anew() {
-    let Scene { one, host, .. } = scene();
+    let Scene { one, host, scratch: _scratch, .. } = scene();
     let index = one.join(".release/index");
     for (_, damage) in DAMAGES {
         std::fs::write(&index, damage(std::fs::read(&index).unwrap())).unwrap();
@@ -85,7 +85,7 @@ fn a_source_with_a_damaged_index_is_read_anew() {
 /// Content that was kept for going back is believed by nobody: where it is damaged the file is sent.
 #[test]
 fn damaged_keepsakes_are_sent_instead() {
-    let Scene { one, host, .. } = scene();
+    let Scene { one, host, scratch: _scratch, .. } = scene();
     let undo = host.destination.join(".release/undo");
     let mut damaged = 0;
     for release in std::fs::read_dir(&undo).unwrap() {
@@ -110,7 +110,7 @@ fn damaged_keepsakes_are_sent_instead() {
 
 #[test]
 fn damaged_undo_manifests_are_an_error_and_no_more() {
-    let Scene { one, two, host, .. } = scene();
+    let Scene { one, two, host, scratch: _scratch } = scene();
     let undo = host.destination.join(".release/undo");
     let release = std::fs::read_dir(&undo).unwrap().next().unwrap().unwrap().path();
     let whole = std::fs::read(release.join("manifest")).unwrap();

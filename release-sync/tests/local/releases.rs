@@ -254,7 +254,7 @@ fn status_tells_what_is_there_and_makes_nothing() {
     push_one(&one, &host, options(), 7);
     let seen = status(false);
     assert_eq!(seen.marker.map(|(marker, _)| marker.generation), Some(Generation::new(7)));
-    assert_eq!((seen.intact, seen.files), (Some(true), 7), "{seen:?}");
+    assert_eq!((seen.intact, seen.files), (Some(true), 8), "{seen:?}");
     write(host.destination.join("a"), "changed");
     assert_eq!(status(false).intact, Some(false));
 }
