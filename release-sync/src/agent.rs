@@ -73,6 +73,7 @@ pub fn serve(
     }
     // A controller that reads no more must not keep the destination locked.
     server.state = State::Over;
+    server.budget.close();
     server.sender.finish();
 }
 

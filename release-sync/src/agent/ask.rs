@@ -63,7 +63,9 @@ impl Asker {
             let Some(unit) = group.first().and_then(unit_of) else { continue };
             let asks: Vec<Ask> = group.iter().map(|lacking| self.ask_for(lacking)).collect();
             let frame = Want::encode(unit, &asks);
-            self.window.take(frame.len());
+            if !self.window.take(frame.len()) {
+                return;
+            }
             if let Ok(mut sizes) = self.sizes.lock() {
                 sizes.insert(unit, frame.len());
             }

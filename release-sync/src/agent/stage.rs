@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -338,7 +338,10 @@ impl Staging {
             return Ok(None);
         }
         let Some(old) = self.destination.standing() else { return Ok(None) };
-        Undo::begin(&self.destination.store, &old, self.destination.marker.as_ref()).map(Some)
+        // Only going back asks for nothing.
+        let restored = (!self.may_ask).then_some(self.release);
+        let Destination { store, marker, .. } = &self.destination;
+        Undo::begin(store, &old, marker.as_ref(), restored).map(Some)
     }
 
     /// Clears away what a proven tree needs no more. One that needed no change keeps its undo.
@@ -375,6 +378,14 @@ impl Staging {
             let note = "owners were left alone: only root can set them";
             self.staged.notes.push(note.to_owned());
         }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Whoever still asks or writes has nobody left to do it for.
+        self.window.close();
+        self.shared.given_up.store(true, Ordering::Relaxed);
     }
 }
 

@@ -22,10 +22,8 @@ pub(super) fn start_reader(
         loop {
             let event = match input.read(&mut buffer) {
                 Ok(0) => Event::End,
-                Ok(count) => {
-                    budget.take(count);
-                    Event::Bytes(buffer[..count].to_vec())
-                }
+                Ok(count) if budget.take(count) => Event::Bytes(buffer[..count].to_vec()),
+                Ok(_) => return,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(_) => Event::End,
             };

@@ -106,7 +106,7 @@ impl Commit<'_> {
     pub(crate) fn clean_up(self) -> io::Result<()> {
         discard_stages(&self.store.private)?;
         match self.undo {
-            Some(undo) => undo.finish(self.store),
+            Some(_) => Undo::conclude(self.store, self.manifest.release_id()),
             None => undo::clear(self.store, None),
         }
     }

@@ -27,7 +27,6 @@ const MANIFEST: &[u8] = b"manifest";
 /// An undo that a commit fills.
 #[derive(Debug)]
 pub(crate) struct Undo {
-    name: Vec<u8>,
     content: Root,
 }
 
@@ -35,27 +34,33 @@ impl Undo {
     /// Begins the undo of a commit, or goes on with that of a commit that was cut off: its tree is
     /// neither old nor new, so the way back is to what was before it.
     ///
-    /// `old` is the manifest of the tree as it is, `marker` what the tree claims to be.
+    /// `old` is the manifest of the tree as it is, `marker` what the tree claims to be; `restored` is
+    /// the undo that this commit itself goes back to.
     pub(crate) fn begin(
         store: &Store,
         old: &Manifest,
         marker: Option<&Marker>,
+        restored: Option<ReleaseId>,
     ) -> io::Result<Self> {
         let undos = make_subdirectory(&store.private, UNDOS)?;
-        if let Some(name) = under_way(store)?
-            && let Some(undo) = begun(&undos, &name)?
+        let restored = restored.map(|release| release.to_string().into_bytes());
+        if let Some(cut_off) = UnderWay::read(store)?
+            && let Some(undo) = begun(&undos, &cut_off.undo)?
         {
-            return Ok(Self { name, content: make_subdirectory(&undo, CONTENT)? });
+            if cut_off.restored != restored {
+                UnderWay { restored, ..cut_off }.write(store)?;
+            }
+            return Ok(Self { content: make_subdirectory(&undo, CONTENT)? });
         }
         let name = old.release_id().to_string().into_bytes();
-        store.put(UNDER_WAY, &name)?;
+        UnderWay { undo: name.clone(), restored }.write(store)?;
         let undo = make_subdirectory(&undos, &name)?;
         let content = make_subdirectory(&undo, CONTENT)?;
         if let Some(marker) = marker {
             put(&undo, b"marker", &marker.encode())?;
         }
         put(&undo, MANIFEST, &old.encode())?;
-        Ok(Self { name, content })
+        Ok(Self { content })
     }
 
     /// Keeps the content of a file that is about to be replaced: the file itself stays where it is.
@@ -77,39 +82,82 @@ impl Undo {
         unlink(parent, name)
     }
 
-    /// The commit is done: earlier undos go.
-    pub(crate) fn finish(self, store: &Store) -> io::Result<()> {
-        clear(store, Some(&self.name))
-    }
-
-    /// The tree is what it should be, without a commit of this run's: ends one that was cut off when
-    /// nothing was left to do. `current` names the tree as it is; a commit that would lead back to it
-    /// never came to change anything, and the undo before it stays.
+    /// The tree is what it should be: earlier undos go, and a commit that was under way is no more,
+    /// whether it was this run's or one that was cut off.
+    ///
+    /// `current` names the tree as it is. A commit that would lead back to it has changed nothing in
+    /// the end, so then the undo before it stays.
     pub(crate) fn conclude(store: &Store, current: ReleaseId) -> io::Result<()> {
-        let Some(name) = under_way(store)? else { return Ok(()) };
+        let Some(UnderWay { undo, .. }) = UnderWay::read(store)? else { return Ok(()) };
         if let Some(undos) = all(store)? {
-            if name != current.to_string().as_bytes() && begun(&undos, &name)?.is_some() {
-                return clear(store, Some(&name));
+            if undo != current.to_string().as_bytes() && begun(&undos, &undo)?.is_some() {
+                return clear(store, Some(&undo));
             }
-            if let Ok(path) = RelPath::parse(&name) {
+            if let Ok(path) = RelPath::parse(&undo) {
                 remove_tree(&undos, &path)?;
             }
         }
         unlink(&store.private, UNDER_WAY)
     }
 
-    /// What the last commit displaced, if that was kept.
+    /// What the last commit displaced, if that was kept. After going back was cut off it is still what
+    /// was gone back to.
     pub(crate) fn last(store: &Store) -> io::Result<Option<Manifest>> {
         let Some(undos) = all(store)? else { return Ok(None) };
+        let cut_off = UnderWay::read(store)?;
+        let restored = cut_off.as_ref().and_then(|cut_off| cut_off.restored.as_ref());
+        if let Some(restored) = restored
+            && begun(&undos, restored)?.is_none()
+            && let Some(bytes) = store.manifest()?
+            && Digest::of(&bytes).to_string().as_bytes() == restored
+        {
+            // It had been reached, and all that was missing was to clear away.
+            return decode(&bytes).map(Some);
+        }
         let others = names(&undos)?;
-        for name in under_way(store)?.iter().chain(&others) {
+        let cut_off = cut_off.iter().map(|cut_off| &cut_off.undo);
+        for name in restored.into_iter().chain(cut_off).chain(&others) {
             if let Some(undo) = begun(&undos, name)?
                 && let Some((bytes, _)) = read_small(&undo, MANIFEST, super::MAX_MANIFEST)?
             {
-                return Manifest::decode(&bytes).map(Some).map_err(io::Error::other);
+                return decode(&bytes).map(Some);
             }
         }
         Ok(None)
+    }
+}
+
+fn decode(manifest: &[u8]) -> io::Result<Manifest> {
+    Manifest::decode(manifest).map_err(io::Error::other)
+}
+
+/// A commit that is under way, or was cut off. Names of undos are release ids in text.
+#[derive(Debug)]
+struct UnderWay {
+    /// The undo that it fills.
+    undo: Vec<u8>,
+    /// The undo that it goes back to.
+    restored: Option<Vec<u8>>,
+}
+
+impl UnderWay {
+    fn read(store: &Store) -> io::Result<Option<Self>> {
+        let text = match read_small(&store.private, UNDER_WAY, 200) {
+            // Damaged beyond use: the undo is begun anew.
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Ok(None),
+            Ok(None) => return Ok(None),
+            Ok(Some((text, _))) => text,
+            Err(error) => return Err(error),
+        };
+        let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::to_vec);
+        let undo = lines.next().unwrap_or_default();
+        Ok(Some(Self { undo, restored: lines.next() }))
+    }
+
+    fn write(&self, store: &Store) -> io::Result<()> {
+        let restored = self.restored.iter().flat_map(|name| [&b"\n"[..], name]);
+        let text: Vec<&[u8]> = std::iter::once(&self.undo[..]).chain(restored).collect();
+        store.put(UNDER_WAY, &text.concat())
     }
 }
 
@@ -123,16 +171,12 @@ pub(super) fn clear(store: &Store, except: Option<&[u8]>) -> io::Result<()> {
     unlink(&store.private, UNDER_WAY)
 }
 
-/// The undo of a commit that is under way, or was cut off.
-fn under_way(store: &Store) -> io::Result<Option<Vec<u8>>> {
-    Ok(read_small(&store.private, UNDER_WAY, 100)?.map(|(name, _)| name))
-}
-
 /// The undo of that name, if all is there that has to be before a commit may change anything.
 fn begun(undos: &Root, name: &[u8]) -> io::Result<Option<Root>> {
     let undo = match subdirectory(undos, name) {
         // Damaged names and files in the place of directories are no undo.
         Err(_) => return Ok(None),
+        Ok(_) if name.is_empty() => return Ok(None),
         Ok(undo) => undo,
     };
     match rustix::fs::statat(&undo, MANIFEST, AtFlags::SYMLINK_NOFOLLOW) {

@@ -87,7 +87,9 @@ fn going_back_works_without_root_as_well() {
     chmod(one.join("closed"), 0o555);
     push_one(&one, &host, options(), 1);
     push_one(&two, &host, options(), 2);
-    assert_ended(&undo_one(&host, 3), Outcome::Undone);
+    let undone = undo_one(&host, 3);
+    assert_ended(&undone, Outcome::Undone);
+    assert_eq!(undone.release, Some(source(&one).release()));
     assert_same(&without_owners(tree(&one)), &without_owners(tree(&host.destination)));
 }
 
