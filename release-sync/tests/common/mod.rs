@@ -19,7 +19,11 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new() -> Self {
-        let path = tempfile::tempdir().unwrap().keep();
+        Self::inside(&std::env::temp_dir())
+    }
+
+    pub fn inside(directory: &Path) -> Self {
+        let path = tempfile::tempdir_in(directory).unwrap().keep();
         chmod(&path, 0o755);
         Self(path)
     }
