@@ -234,9 +234,7 @@ impl Manifest {
     }
 
     /// Reads only the tables of users and groups that stand at the front of canonical bytes.
-    pub fn decode_principals(
-        bytes: &[u8],
-    ) -> Result<(Vec<Principal>, Vec<Principal>), CodecError> {
+    pub fn decode_principals(bytes: &[u8]) -> Result<(Vec<Principal>, Vec<Principal>), CodecError> {
         codec::decode_principals(bytes)
     }
 

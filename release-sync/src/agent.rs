@@ -69,7 +69,9 @@ pub fn serve(
         state: State::Idle,
     };
     if let Err(failure) = server.run(&received) {
-        server.sender.send(&ToController::Fault(failure.into_fault()));
+        server
+            .sender
+            .send(&ToController::Fault(failure.into_fault()));
     }
     // A controller that reads no more must not keep the destination locked.
     server.state = State::Over;
@@ -138,7 +140,8 @@ impl Server {
                 Ok(())
             }
             (Order::Same(release), State::Open(destination)) => {
-                self.sender.send(&ToController::Staged(destination.nothing_to_do(release)));
+                self.sender
+                    .send(&ToController::Staged(destination.nothing_to_do(release)));
                 self.session.handle_staged();
                 self.state = State::Same(destination, release);
                 Ok(())
@@ -170,7 +173,10 @@ impl Server {
             }
             // A payload that crossed our last word, or the controller's goodbye.
             (Order::Payload(_) | Order::Abort, _) => Ok(()),
-            _ => Err(Failure::new(FaultKind::Protocol, "a message out of its turn")),
+            _ => Err(Failure::new(
+                FaultKind::Protocol,
+                "a message out of its turn",
+            )),
         }
     }
 
@@ -196,7 +202,9 @@ impl Server {
         &mut self,
         act: impl FnOnce(&mut Staging, &Sender) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let State::Staging(staging) = &mut self.state else { return Ok(()) };
+        let State::Staging(staging) = &mut self.state else {
+            return Ok(());
+        };
         act(staging, &self.sender)?;
         if let Some(staged) = staging.complete() {
             self.sender.send(&ToController::Staged(staged));

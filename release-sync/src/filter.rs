@@ -85,8 +85,15 @@ impl Filter {
 
     /// A filter that lets everything through.
     pub(crate) fn none() -> Self {
-        let table = || Table { set: RegexSet::empty(), rules: Vec::new() };
-        Self { names: table(), paths: table(), spared: None }
+        let table = || Table {
+            set: RegexSet::empty(),
+            rules: Vec::new(),
+        };
+        Self {
+            names: table(),
+            paths: table(),
+            spared: None,
+        }
     }
 
     /// The same filter, which leaves alone what `protect` protects as well: what it matches and all that
@@ -103,7 +110,13 @@ impl Filter {
             .filter(|(path, is_directory)| protect.covers(path.as_bytes(), *is_directory))
             .map(|(path, _)| path.as_bytes().into())
             .collect();
-        Self { spared: Some(Spared { patterns: Box::new(protect), listed }), ..self }
+        Self {
+            spared: Some(Spared {
+                patterns: Box::new(protect),
+                listed,
+            }),
+            ..self
+        }
     }
 
     /// Does this filter leave the same entries alone as another that was made of the same patterns?
@@ -300,23 +313,50 @@ mod tests {
 
     #[test]
     fn what_is_protected_is_left_alone_unless_the_release_has_it() {
-        let listed = [("up", true), ("up/.keep", false), ("a.conf", false), ("other", false)];
+        let listed = [
+            ("up", true),
+            ("up/.keep", false),
+            ("a.conf", false),
+            ("other", false),
+        ];
         let paths = listed.map(|(path, dir)| (RelPath::parse(path.as_bytes()).unwrap(), dir));
         let sparing = |exclude: &[&str]| {
-            filter(exclude)
-                .sparing(filter(&["/up/", "*.conf"]), paths.iter().map(|(path, dir)| (path, *dir)))
+            filter(exclude).sparing(
+                filter(&["/up/", "*.conf"]),
+                paths.iter().map(|(path, dir)| (path, *dir)),
+            )
         };
         let spared = sparing(&["*.log"]);
-        for path in ["up/x", "up/d/", "up/d/.keep", "b.conf", "d/a.conf", "x.log", "up/x.log"] {
+        for path in [
+            "up/x",
+            "up/d/",
+            "up/d/.keep",
+            "b.conf",
+            "d/a.conf",
+            "x.log",
+            "up/x.log",
+        ] {
             assert!(excludes(&spared, path), "{path}");
         }
         for path in ["up/", "up/.keep", "a.conf", "other", "else", "d/up/"] {
             assert!(!excludes(&spared, path), "{path}");
         }
         assert!(sparing(&[]).spares_as(&spared));
-        assert!(!filter(&[]).sparing(filter(&["/up/"]), std::iter::empty()).spares_as(&spared));
-        assert!(!filter(&[]).sparing(filter(&["x"]), std::iter::empty()).is_empty());
-        assert!(filter(&[]).sparing(filter(&[]), std::iter::empty()).is_empty());
+        assert!(
+            !filter(&[])
+                .sparing(filter(&["/up/"]), std::iter::empty())
+                .spares_as(&spared)
+        );
+        assert!(
+            !filter(&[])
+                .sparing(filter(&["x"]), std::iter::empty())
+                .is_empty()
+        );
+        assert!(
+            filter(&[])
+                .sparing(filter(&[]), std::iter::empty())
+                .is_empty()
+        );
     }
 
     #[test]

@@ -54,7 +54,11 @@ impl Fleet {
         }
         Filter::new(&options.exclude)?;
         Filter::new(&options.protect)?;
-        Ok(Self { hosts, options, cancel: Cancel::default() })
+        Ok(Self {
+            hosts,
+            options,
+            cancel: Cancel::default(),
+        })
     }
 
     /// A handle that stops whatever this fleet is doing.
@@ -75,7 +79,12 @@ impl Fleet {
         let goal = Goal::Push(Arc::clone(&source.release));
         let hosts = self.visit_all(&goal, cache.as_ref(), generation, monitor);
         let seconds = started.elapsed().as_secs_f64();
-        Report { release: Some(source.release()), generation, hosts, seconds }
+        Report {
+            release: Some(source.release()),
+            generation,
+            hosts,
+            seconds,
+        }
     }
 
     /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.
@@ -94,7 +103,12 @@ impl Fleet {
         let started = Instant::now();
         let hosts = self.visit_all(&Goal::Undo, None, generation, monitor);
         let release = common_release(&hosts);
-        Report { release, generation, hosts, seconds: started.elapsed().as_secs_f64() }
+        Report {
+            release,
+            generation,
+            hosts,
+            seconds: started.elapsed().as_secs_f64(),
+        }
     }
 
     fn visit_all(
@@ -120,11 +134,18 @@ impl Fleet {
     fn each<R: Send>(&self, run: impl Fn(&Host) -> R + Sync) -> Vec<R> {
         std::thread::scope(|scope| {
             let run = &run;
-            let threads: Vec<_> =
-                self.hosts.iter().map(|host| scope.spawn(move || run(host))).collect();
+            let threads: Vec<_> = self
+                .hosts
+                .iter()
+                .map(|host| scope.spawn(move || run(host)))
+                .collect();
             threads
                 .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
                 .collect()
         })
     }
@@ -132,5 +153,8 @@ impl Fleet {
 
 fn common_release(hosts: &[HostReport]) -> Option<ReleaseId> {
     let first = hosts.iter().find_map(|host| host.release)?;
-    hosts.iter().all(|host| host.release.is_none_or(|own| own == first)).then_some(first)
+    hosts
+        .iter()
+        .all(|host| host.release.is_none_or(|own| own == first))
+        .then_some(first)
 }

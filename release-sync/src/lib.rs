@@ -3,10 +3,10 @@
 // Both ends share these layers; a build for one end leaves the other's part unused.
 #![cfg_attr(not(feature = "ssh"), allow(dead_code, unused_imports))]
 
-#[cfg(feature = "ssh")]
-mod bootstrap;
 #[cfg(feature = "fs")]
 mod agent;
+#[cfg(feature = "ssh")]
+mod bootstrap;
 #[cfg(feature = "fs")]
 mod confine;
 mod delta;

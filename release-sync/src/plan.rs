@@ -265,8 +265,13 @@ impl Planner<'_> {
             Action::Attributes => step.old.and_then(inode),
             _ => None,
         };
-        let mut names: HashMap<u64, u32> =
-            self.plan.steps.iter().filter_map(changes).map(|inode| (inode, 0)).collect();
+        let mut names: HashMap<u64, u32> = self
+            .plan
+            .steps
+            .iter()
+            .filter_map(changes)
+            .map(|inode| (inode, 0))
+            .collect();
         if names.is_empty() {
             return;
         }
@@ -274,7 +279,8 @@ impl Planner<'_> {
             names.entry(inode).and_modify(|count| *count += 1);
         }
         for step in &mut self.plan.steps {
-            if changes(step).is_some_and(|inode| names.get(&inode).is_some_and(|&count| count > 1)) {
+            if changes(step).is_some_and(|inode| names.get(&inode).is_some_and(|&count| count > 1))
+            {
                 step.action = Action::File(Origin::Empty);
             }
         }

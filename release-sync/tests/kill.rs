@@ -14,7 +14,10 @@ use release_sync::{Host, HostReport, Outcome};
 /// System calls by which the agent changes a disk, or makes a change last. Each row is killed in turn at
 /// its first call, its second, and so on.
 const CALLS: &[(&str, &str)] = &[
-    ("placing and making room", "renameat,renameat2,unlinkat,rmdir,unlink"),
+    (
+        "placing and making room",
+        "renameat,renameat2,unlinkat,rmdir,unlink",
+    ),
     ("making", "mkdirat,symlinkat,linkat"),
     ("writing", "pwrite64,ftruncate"),
     ("attributes", "fchmod,fchown,fchownat,chmod,utimensat"),
@@ -46,13 +49,20 @@ fn killed_at(calls: &str, nth: u32, destination: &Path) -> Host {
 
 fn assert_strace() {
     let strace = Command::new("strace").arg("-V").output();
-    assert!(strace.is_ok(), "strace is missing: ./dev test installs it, or apt-get install strace");
+    assert!(
+        strace.is_ok(),
+        "strace is missing: ./dev test installs it, or apt-get install strace"
+    );
 }
 
 /// Where trees are made that need not last: in memory, if there is such a place.
 fn scratch() -> Scratch {
     let shm = Path::new("/dev/shm");
-    if shm.is_dir() { Scratch::inside(shm) } else { Scratch::new() }
+    if shm.is_dir() {
+        Scratch::inside(shm)
+    } else {
+        Scratch::new()
+    }
 }
 
 fn old(root: &Path) {
@@ -106,7 +116,12 @@ fn scene() -> Scene {
         tree(&directories[n])
     });
     let [old, new] = directories;
-    Scene { scratch, old, new, trees }
+    Scene {
+        scratch,
+        old,
+        new,
+        trees,
+    }
 }
 
 /// Contents of all files below a directory.
@@ -114,10 +129,12 @@ fn contents(root: &Path) -> BTreeSet<Vec<u8>> {
     if !root.exists() {
         return BTreeSet::new();
     }
-    let files = tree(root).into_values().filter_map(|facts| match facts.kind {
-        Kind::File(content) => Some(content),
-        _ => None,
-    });
+    let files = tree(root)
+        .into_values()
+        .filter_map(|facts| match facts.kind {
+            Kind::File(content) => Some(content),
+            _ => None,
+        });
     files.collect()
 }
 
@@ -135,7 +152,10 @@ fn assert_old_or_new(at: &Tree, [old, new]: [&Tree; 2], what: &str) {
     let (at, old, new) = (files(at), files(old), files(new));
     for (path, content) in &at {
         let known = [old.get(path), new.get(path)];
-        assert!(known.contains(&Some(content)), "{what}: {path:?} is neither old nor new");
+        assert!(
+            known.contains(&Some(content)),
+            "{what}: {path:?} is neither old nor new"
+        );
     }
     for path in old.keys().filter(|path| new.contains_key(*path)) {
         assert!(at.contains_key(path), "{what}: {path:?} is missing");
@@ -151,8 +171,16 @@ fn assert_nothing_twice(report: &HostReport, before: &BTreeSet<Vec<u8>>, new: &T
         .collect();
     let bytes: usize = lacking.iter().map(|content| content.len()).sum();
     let counts = report.counts;
-    assert_eq!(counts.files_sent, lacking.len() as u64, "{what}: {counts:?}");
-    assert_eq!(counts.literal_bytes + counts.matched_bytes, bytes as u64, "{what}: {counts:?}");
+    assert_eq!(
+        counts.files_sent,
+        lacking.len() as u64,
+        "{what}: {counts:?}"
+    );
+    assert_eq!(
+        counts.literal_bytes + counts.matched_bytes,
+        bytes as u64,
+        "{what}: {counts:?}"
+    );
 }
 
 /// Runs `attempt` with the agent killed at the first call of each kind, the second, and so on until it
@@ -187,9 +215,17 @@ fn at_every_call(
 
 #[test]
 fn of_an_update() {
-    let Scene { scratch, old, new, trees } = scene();
+    let Scene {
+        scratch,
+        old,
+        new,
+        trees,
+    } = scene();
     let template = scratch.at("template");
-    assert_ended(&push_one(&old, &local(&template), options(), 1), Outcome::Committed);
+    assert_ended(
+        &push_one(&old, &local(&template), options(), 1),
+        Outcome::Committed,
+    );
     let [old_tree, new_tree] = &trees;
     let pushed = source(&new);
     let check = |host: &Host, _: bool, what: &str| {
@@ -198,8 +234,13 @@ fn of_an_update() {
         let mut before = contents(at);
         before.extend(contents(&at.join(".release/stage")));
         before.extend(contents(&at.join(".release/undo")));
-        let report = push(&pushed, vec![host.clone()], options(), 3).hosts.remove(0);
-        assert!(report.error.is_none() && report.proof.is_some(), "{what}: {report:?}");
+        let report = push(&pushed, vec![host.clone()], options(), 3)
+            .hosts
+            .remove(0);
+        assert!(
+            report.error.is_none() && report.proof.is_some(),
+            "{what}: {report:?}"
+        );
         assert_nothing_twice(&report, &before, new_tree, what);
         assert_same(new_tree, &tree(at));
         assert_tidy(at);
@@ -208,16 +249,31 @@ fn of_an_update() {
         assert_same(old_tree, &tree(at));
         assert_tidy(at);
     };
-    let attempt = |host: &Host| push(&pushed, vec![host.clone()], options(), 2).hosts.remove(0);
+    let attempt = |host: &Host| {
+        push(&pushed, vec![host.clone()], options(), 2)
+            .hosts
+            .remove(0)
+    };
     at_every_call(&scratch, &template, attempt, check);
 }
 
 #[test]
 fn of_going_back() {
-    let Scene { scratch, old, new, trees } = scene();
+    let Scene {
+        scratch,
+        old,
+        new,
+        trees,
+    } = scene();
     let template = scratch.at("template");
-    assert_ended(&push_one(&old, &local(&template), options(), 1), Outcome::Committed);
-    assert_ended(&push_one(&new, &local(&template), options(), 2), Outcome::Committed);
+    assert_ended(
+        &push_one(&old, &local(&template), options(), 1),
+        Outcome::Committed,
+    );
+    assert_ended(
+        &push_one(&new, &local(&template), options(), 2),
+        Outcome::Committed,
+    );
     let [old_tree, new_tree] = &trees;
     let check = |host: &Host, survived: bool, what: &str| {
         let at = &host.destination;
@@ -240,7 +296,12 @@ fn of_going_back() {
 /// Going back was cut off, and then the operator rather went forward again.
 #[test]
 fn of_going_back_before_going_forward() {
-    let Scene { scratch, old, new, trees } = scene();
+    let Scene {
+        scratch,
+        old,
+        new,
+        trees,
+    } = scene();
     let template = scratch.at("template");
     push_one(&old, &local(&template), options(), 1);
     push_one(&new, &local(&template), options(), 2);
@@ -254,7 +315,9 @@ fn of_going_back_before_going_forward() {
         let _ = std::fs::remove_dir_all(at);
         copy(&template, at);
         undo_one(&killed_at(calls, nth, at), 3);
-        let report = push(&pushed, vec![host.clone()], options(), 4).hosts.remove(0);
+        let report = push(&pushed, vec![host.clone()], options(), 4)
+            .hosts
+            .remove(0);
         assert!(report.error.is_none(), "{what}: {report:?}");
         assert_eq!(report.counts.files_sent, 0, "{what}");
         assert_same(new_tree, &tree(at));
@@ -268,12 +331,20 @@ fn of_going_back_before_going_forward() {
 /// Nothing is kept of what was displaced, and the tree is the better for it all the same.
 #[test]
 fn of_an_update_that_keeps_no_undo() {
-    let Scene { scratch, old, new, trees } = scene();
+    let Scene {
+        scratch,
+        old,
+        new,
+        trees,
+    } = scene();
     let template = scratch.at("template");
     push_one(&old, &local(&template), options(), 1);
     let [old_tree, new_tree] = &trees;
     let pushed = source(&new);
-    let plain = || release_sync::Options { keep_undo: false, ..options() };
+    let plain = || release_sync::Options {
+        keep_undo: false,
+        ..options()
+    };
     let (doing, calls) = CALLS[0];
     for nth in 1.. {
         let what = format!("{doing}, call {nth}");
@@ -284,7 +355,9 @@ fn of_an_update_that_keeps_no_undo() {
         let killed = vec![killed_at(calls, nth, at)];
         let survived = push(&pushed, killed, plain(), 2).hosts[0].error.is_none();
         assert_old_or_new(&tree(at), [old_tree, new_tree], &what);
-        let report = push(&pushed, vec![host.clone()], plain(), 3).hosts.remove(0);
+        let report = push(&pushed, vec![host.clone()], plain(), 3)
+            .hosts
+            .remove(0);
         assert!(report.error.is_none(), "{what}: {report:?}");
         assert_same(new_tree, &tree(at));
         assert_tidy(at);

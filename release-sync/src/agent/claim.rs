@@ -21,7 +21,10 @@ pub(super) struct Claim {
 impl Claim {
     /// Reads it. A damaged marker or manifest is none; it is written anew when the tree is proven.
     pub(super) fn read(store: &Store) -> io::Result<Self> {
-        Ok(Self { marker: store.marker()?, manifest: store.manifest().unwrap_or_default() })
+        Ok(Self {
+            marker: store.marker()?,
+            manifest: store.manifest().unwrap_or_default(),
+        })
     }
 
     /// Is the manifest that of the marker's release?
@@ -52,7 +55,11 @@ impl Claim {
 
     /// What a scan leaves alone, as long as the release is that of the marker.
     pub(super) fn filter(&self, begin: &Begin) -> Result<Filter, Error> {
-        let manifest = if begin.protect.is_empty() { None } else { self.manifest() };
+        let manifest = if begin.protect.is_empty() {
+            None
+        } else {
+            self.manifest()
+        };
         filter(begin, manifest.as_ref())
     }
 }

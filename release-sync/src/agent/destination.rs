@@ -68,10 +68,15 @@ impl Destination {
         sender.send(&ToController::Welcome(welcome));
         let names = claim.names(&begin);
         let filter = claim.filter(&begin)?;
-        let scan = observe(&begin, Some(&store), &store.tree, &filter)
-            .map_err(unusable("scanning it"))?;
+        let scan =
+            observe(&begin, Some(&store), &store.tree, &filter).map_err(unusable("scanning it"))?;
         let observed = scan.manifest(&names).ok();
-        sender.send(&ToController::Have(have(&scan, observed.as_ref(), superuser, &claim)));
+        sender.send(&ToController::Have(have(
+            &scan,
+            observed.as_ref(),
+            superuser,
+            &claim,
+        )));
         Ok(Some(Self {
             begin,
             store,
@@ -97,8 +102,13 @@ impl Destination {
             return Ok(());
         }
         self.filter = filter;
-        self.scan = observe(&self.begin, Some(&self.store), &self.store.tree, &self.filter)
-            .map_err(|error| Failure::io(FaultKind::Destination, "scanning it", &error))?;
+        self.scan = observe(
+            &self.begin,
+            Some(&self.store),
+            &self.store.tree,
+            &self.filter,
+        )
+        .map_err(|error| Failure::io(FaultKind::Destination, "scanning it", &error))?;
         Ok(())
     }
 
@@ -129,7 +139,10 @@ impl Destination {
     /// Notes that the tree is the release by this deploy, too.
     pub(super) fn confirm(&self, release: ReleaseId) -> Result<Settled, Failure> {
         let observed = self.observed.as_ref().ok_or_else(|| {
-            Failure::new(FaultKind::Internal, "the tree was said to be the release, but is unread")
+            Failure::new(
+                FaultKind::Internal,
+                "the tree was said to be the release, but is unread",
+            )
         })?;
         // Where owners don't count this may be the manifest of a release that differs in them; then
         // there is none until the next release comes.
@@ -137,11 +150,13 @@ impl Destination {
         let standing = self.standing().map_or(release, |tree| tree.release_id());
         self.record(release, manifest, &self.scan)
             .and_then(|()| self.conclude(standing))
-            .map_err(|error| {
-                Failure::io(FaultKind::Destination, "writing the marker", &error)
-            })?;
+            .map_err(|error| Failure::io(FaultKind::Destination, "writing the marker", &error))?;
         let proof = self.proof_of(release, observed);
-        Ok(Settled { proof, deleted: 0, notes: Vec::new() })
+        Ok(Settled {
+            proof,
+            deleted: 0,
+            notes: Vec::new(),
+        })
     }
 
     /// Writes down what the tree is: manifest and index where they differ from what is there, and then
@@ -152,7 +167,10 @@ impl Destination {
         manifest: Option<&Manifest>,
         scan: &Scan,
     ) -> io::Result<()> {
-        let marker = Marker { release, generation: self.begin.generation };
+        let marker = Marker {
+            release,
+            generation: self.begin.generation,
+        };
         if !self.claim_is_whole || self.marker.map(|marker| marker.release) != Some(release) {
             self.store.set_manifest(manifest)?;
         }
@@ -171,7 +189,9 @@ impl Destination {
         let observed = self.observed.as_ref()?;
         if !self.superuser {
             let class = ProofClass::WithoutOwner;
-            let claimed = Claim::read(&self.store).ok().and_then(|claim| claim.manifest());
+            let claimed = Claim::read(&self.store)
+                .ok()
+                .and_then(|claim| claim.manifest());
             if let Some(claimed) = claimed.filter(|own| own.proof(class) == observed.proof(class)) {
                 return Some(Cow::Owned(claimed));
             }
@@ -217,11 +237,7 @@ pub(super) fn observe_after(destination: &Destination, written: &Written) -> io:
     scan_tree(&destination.store.tree, &options)
 }
 
-fn inspect(
-    begin: &Begin,
-    limit: Option<&Path>,
-    sender: &Sender,
-) -> Result<(), Failure> {
+fn inspect(begin: &Begin, limit: Option<&Path>, sender: &Sender) -> Result<(), Failure> {
     // Refused before anything is looked at, like everything that makes no sense.
     let filter = claim::filter(begin, None)?;
     let unusable = |error: io::Error| Failure::io(FaultKind::Destination, "looking at it", &error);
@@ -229,8 +245,18 @@ fn inspect(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let superuser = rustix::process::geteuid().is_root();
             let build = crate::BUILD_ID.to_owned();
-            sender.send(&ToController::Welcome(Welcome { build, superuser, free: 0 }));
-            let have = Have { marker: None, proofs: Vec::new(), intact: None, files: 0, bytes: 0 };
+            sender.send(&ToController::Welcome(Welcome {
+                build,
+                superuser,
+                free: 0,
+            }));
+            let have = Have {
+                marker: None,
+                proofs: Vec::new(),
+                intact: None,
+                files: 0,
+                bytes: 0,
+            };
             sender.send(&ToController::Have(have));
             return Ok(());
         }
@@ -247,7 +273,10 @@ fn inspect(
             let names = claim.names(begin);
             let observed = scan.manifest(&names).ok();
             let intact = class_of(begin, &claim, &scan, &names, observed.as_ref(), superuser);
-            Have { intact, ..have(&scan, observed.as_ref(), superuser, &claim) }
+            Have {
+                intact,
+                ..have(&scan, observed.as_ref(), superuser, &claim)
+            }
         }
         Err(tree) => {
             let scan = observe(begin, None, &tree, &filter).map_err(unusable)?;
@@ -285,30 +314,41 @@ fn class_of(
         owners: owners.as_ref(),
         delete: begin.delete,
     });
-    let class = if superuser { ProofClass::Full } else { ProofClass::WithoutOwner };
+    let class = if superuser {
+        ProofClass::Full
+    } else {
+        ProofClass::WithoutOwner
+    };
     plan.is_empty().then_some(class)
 }
 
 /// The numbers that a manifest's users and groups have here.
 pub(super) fn owners_of(manifest: &Manifest, names: &Names) -> Owners {
     Owners {
-        users: manifest.users().iter().map(|user| names.resolve_user(user)).collect(),
-        groups: manifest.groups().iter().map(|group| names.resolve_group(group)).collect(),
+        users: manifest
+            .users()
+            .iter()
+            .map(|user| names.resolve_user(user))
+            .collect(),
+        groups: manifest
+            .groups()
+            .iter()
+            .map(|group| names.resolve_group(group))
+            .collect(),
     }
 }
 
 fn welcome(tree: &Root) -> Welcome {
     let free = rustix::fs::fstatvfs(tree).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
     let superuser = rustix::process::geteuid().is_root();
-    Welcome { build: crate::BUILD_ID.to_owned(), superuser, free }
+    Welcome {
+        build: crate::BUILD_ID.to_owned(),
+        superuser,
+        free,
+    }
 }
 
-fn have(
-    scan: &Scan,
-    observed: Option<&Manifest>,
-    superuser: bool,
-    claim: &Claim,
-) -> Have {
+fn have(scan: &Scan, observed: Option<&Manifest>, superuser: bool, claim: &Claim) -> Have {
     // Without its owners a release can be taken for another, and is only where its manifest is known.
     let classes: &[ProofClass] = match superuser || !claim.is_whole() {
         true => &[ProofClass::Full],
@@ -321,8 +361,16 @@ fn have(
         FoundKind::File { size, .. } => Some(size),
         _ => None,
     });
-    let (files, bytes) = sizes.fold((0, 0u64), |(n, sum), size| (n + 1, sum.saturating_add(size)));
-    Have { marker: claim.marker, proofs, intact: None, files, bytes }
+    let (files, bytes) = sizes.fold((0, 0u64), |(n, sum), size| {
+        (n + 1, sum.saturating_add(size))
+    });
+    Have {
+        marker: claim.marker,
+        proofs,
+        intact: None,
+        files,
+        bytes,
+    }
 }
 
 /// Opens the destination, inside `limit` if there is one, and makes it if it is missing and `make` says
@@ -331,9 +379,16 @@ fn open_tree(begin: &Begin, limit: Option<&Path>, make: bool) -> io::Result<Root
     let path = PathBuf::from(std::ffi::OsStr::from_bytes(&begin.destination));
     let Some(limit) = limit else {
         if path.as_os_str().is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no destination was named"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "no destination was named",
+            ));
         }
-        return if make { store::open_or_make(&path) } else { Root::open(&path) };
+        return if make {
+            store::open_or_make(&path)
+        } else {
+            Root::open(&path)
+        };
     };
     let below = match path.strip_prefix(limit) {
         Ok(below) => below,
@@ -344,6 +399,10 @@ fn open_tree(begin: &Begin, limit: Option<&Path>, make: bool) -> io::Result<Root
         }
     };
     let below = RelPath::parse(below.as_os_str().as_bytes()).map_err(io::Error::other)?;
-    let root = if make { store::open_or_make(limit)? } else { Root::open(limit)? };
+    let root = if make {
+        store::open_or_make(limit)?
+    } else {
+        Root::open(limit)?
+    };
     store::open_below(&root, &below, make)
 }

@@ -40,14 +40,17 @@ struct State {
 
 impl Budget {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, state: Mutex::default(), freed: Condvar::new() }
+        Self {
+            limit,
+            state: Mutex::default(),
+            freed: Condvar::new(),
+        }
     }
 
     /// Waits until there is room, and takes it. `false` once nobody will give anything back.
     pub(super) fn take(&self, amount: usize) -> bool {
-        let full = |state: &mut State| {
-            !state.closed && state.used > 0 && state.used + amount > self.limit
-        };
+        let full =
+            |state: &mut State| !state.closed && state.used > 0 && state.used + amount > self.limit;
         let state = self.freed.wait_while(self.state(), full);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         state.used += amount;

@@ -69,7 +69,10 @@ impl Sender {
                 }
             }
         });
-        Self { frames, ended: Arc::new(Mutex::new(ended)) }
+        Self {
+            frames,
+            ended: Arc::new(Mutex::new(ended)),
+        }
     }
 
     pub(super) fn send(&self, message: &ToController) {

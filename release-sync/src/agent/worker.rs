@@ -31,7 +31,11 @@ pub(super) enum Task {
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// Files of a payload frame; `answered` if it was its unit's last.
-    Payload { unit: u32, answered: bool, files: Vec<FileOutcome> },
+    Payload {
+        unit: u32,
+        answered: bool,
+        files: Vec<FileOutcome>,
+    },
     /// A file made locally.
     Local(FileOutcome),
     /// The controller's bytes make no sense.
@@ -76,11 +80,17 @@ pub(super) struct Shared {
 impl Shared {
     /// Notes that an entry is asked for as a whole. Was it not before?
     pub(super) fn retry(&self, entry: u32) -> bool {
-        self.retried.lock().unwrap_or_else(PoisonError::into_inner).insert(entry)
+        self.retried
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(entry)
     }
 
     fn is_retried(&self, entry: u32) -> bool {
-        self.retried.lock().unwrap_or_else(PoisonError::into_inner).contains(&entry)
+        self.retried
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&entry)
     }
 
     fn is_asked_for(&self, entry: u32) -> bool {
@@ -98,8 +108,14 @@ pub(super) struct Pool {
 impl Pool {
     /// Starts as many as there are processors, within reason.
     pub(super) fn start(shared: &Arc<Shared>, events: &Sender<Event>) -> Self {
-        let count = std::thread::available_parallelism().map_or(2, |n| n.get()).clamp(2, 8);
-        let mut pool = Self { queues: Vec::new(), threads: Vec::new(), next: 0 };
+        let count = std::thread::available_parallelism()
+            .map_or(2, |n| n.get())
+            .clamp(2, 8);
+        let mut pool = Self {
+            queues: Vec::new(),
+            threads: Vec::new(),
+            next: 0,
+        };
         for _ in 0..count {
             let (queue, tasks) = mpsc::channel();
             let writer = Writer {
@@ -110,7 +126,8 @@ impl Pool {
             };
             let events = events.clone();
             pool.queues.push(queue);
-            pool.threads.push(std::thread::spawn(move || writer.run(&tasks, &events)));
+            pool.threads
+                .push(std::thread::spawn(move || writer.run(&tasks, &events)));
         }
         pool
     }
@@ -163,9 +180,10 @@ impl Writer {
                     self.shared.budget.give_back(body.len());
                     outcome
                 }
-                Task::Local { entry, origin } => {
-                    Outcome::Local(FileOutcome { entry, result: self.local(entry, origin) })
-                }
+                Task::Local { entry, origin } => Outcome::Local(FileOutcome {
+                    entry,
+                    result: self.local(entry, origin),
+                }),
             };
             if events.send(Event::Worked(outcome)).is_err() {
                 return;
@@ -189,7 +207,11 @@ impl Writer {
             }
             files.extend(self.part(payload.unit, entry, flags, ops));
         }
-        Outcome::Payload { unit: payload.unit, answered: payload.last, files }
+        Outcome::Payload {
+            unit: payload.unit,
+            answered: payload.last,
+            files,
+        }
     }
 
     fn part(&mut self, unit: u32, index: u32, flags: PartFlags, ops: &[u8]) -> Option<FileOutcome> {
@@ -213,9 +235,15 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         if result.is_err() {
             // What is left behind is found to be no file of the release, and goes.
-            let _ = shared.stage.discard(&mut self.parents, &shared.manifest.entries()[index as usize]);
+            let _ = shared.stage.discard(
+                &mut self.parents,
+                &shared.manifest.entries()[index as usize],
+            );
         }
-        Some(FileOutcome { entry: index, result })
+        Some(FileOutcome {
+            entry: index,
+            result,
+        })
     }
 
     fn begin(&mut self, index: u32) -> Result<FileWriter, WriteError> {
@@ -224,7 +252,9 @@ impl Writer {
         let (size, _) = entry.file().ok_or(WriteError::Damaged)?;
         let file = self.create(entry)?;
         let basis = match shared.lacking.get(&index) {
-            Some(Some(old)) if !shared.is_retried(index) => self.open_old(&shared.tree[*old as usize]),
+            Some(Some(old)) if !shared.is_retried(index) => {
+                self.open_old(&shared.tree[*old as usize])
+            }
             _ => None,
         };
         Ok(FileWriter::new(file, size, basis))
@@ -233,7 +263,9 @@ impl Writer {
     /// The old file of a delta; none if it can't be opened: then copies don't come out right, and the
     /// whole file is asked for.
     fn open_old(&mut self, found: &Found) -> Option<(File, u64)> {
-        let FoundKind::File { size, .. } = found.kind else { return None };
+        let FoundKind::File { size, .. } = found.kind else {
+            return None;
+        };
         let file = self.old_parents.file(&self.shared.root, &found.path).ok()?;
         Some((file, size))
     }
@@ -283,9 +315,10 @@ impl Writer {
         let (size, digest) = entry.file().ok_or(WriteError::Damaged)?;
         let source = match origin {
             Origin::Empty => None,
-            Origin::Tree(old) => {
-                Some(self.old_parents.file(&shared.root, &shared.tree[old as usize].path)?)
-            }
+            Origin::Tree(old) => Some(
+                self.old_parents
+                    .file(&shared.root, &shared.tree[old as usize].path)?,
+            ),
             Origin::Kept(kept) => Some(shared.keepsakes.open(kept)?),
             Origin::Twin(other) => {
                 let other = &shared.manifest.entries()[other as usize];

@@ -113,7 +113,12 @@ impl Commit<'_> {
 
     /// Content that the new tree has, wherever: no undo needs to keep it.
     fn retained(&self) -> HashSet<Digest> {
-        self.manifest.entries().iter().filter_map(Entry::file).map(|(_, digest)| digest).collect()
+        self.manifest
+            .entries()
+            .iter()
+            .filter_map(Entry::file)
+            .map(|(_, digest)| digest)
+            .collect()
     }
 
     /// Directories of the manifest that are made, changed, or that something changes in: by index,
@@ -122,7 +127,11 @@ impl Commit<'_> {
         let mut touched = HashSet::new();
         let mut last: Option<&[u8]> = None;
         let entries = self.manifest.entries();
-        let steps = self.plan.steps.iter().map(|step| &entries[step.entry as usize]);
+        let steps = self
+            .plan
+            .steps
+            .iter()
+            .map(|step| &entries[step.entry as usize]);
         let gone = self.plan.clearings.iter().chain(&self.plan.deletions);
         let gone = gone.map(|&old| &self.tree[old as usize].path);
         for path in steps.clone().map(|entry| &entry.path).chain(gone) {
@@ -150,15 +159,18 @@ impl Commit<'_> {
         if self.owners.is_some() {
             return Ok(Vec::new());
         }
-        let is_closed = |found: &&Found| {
-            found.kind == FoundKind::Directory && found.mode & 0o300 != 0o300
-        };
+        let is_closed =
+            |found: &&Found| found.kind == FoundKind::Directory && found.mode & 0o300 != 0o300;
         let mut closed: Vec<&Found> = self.tree.iter().filter(is_closed).collect();
         if closed.is_empty() {
             return Ok(closed);
         }
         let entries = self.manifest.entries();
-        let placed = self.plan.steps.iter().map(|step| &entries[step.entry as usize].path);
+        let placed = self
+            .plan
+            .steps
+            .iter()
+            .map(|step| &entries[step.entry as usize].path);
         let gone = self.plan.clearings.iter().chain(&self.plan.deletions);
         let gone = gone.map(|&old| &self.tree[old as usize].path);
         let changing: HashSet<&[u8]> = placed
@@ -202,7 +214,13 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn place(&mut self, entry: &Entry, step: &Step) -> io::Result<()> {
-        let Commit { store, stage, tree, owners, .. } = self.commit;
+        let Commit {
+            store,
+            stage,
+            tree,
+            owners,
+            ..
+        } = self.commit;
         let old = step.old.map(|old| &tree[old as usize]);
         match step.action {
             Action::Attributes if entry.is_directory() => return Ok(()),
@@ -211,7 +229,9 @@ impl Work<'_> {
                 let is_untouched = old.is_some_and(|old| attributes::has(parent, name, old.stamp));
                 Attributes::of(entry, *owners).set_at(parent, name)?;
                 if is_untouched {
-                    self.committed.untouched.extend(step.old.map(|old| (old, step.entry)));
+                    self.committed
+                        .untouched
+                        .extend(step.old.map(|old| (old, step.entry)));
                 }
                 return Ok(());
             }
@@ -225,10 +245,13 @@ impl Work<'_> {
 
     /// Saves the content of a file that is about to be replaced by a rename.
     fn keep(&mut self, old: Option<&Found>) -> io::Result<()> {
-        let Some((found, digest)) = old.and_then(|old| self.to_keep(old)) else { return Ok(()) };
-        let (Some(undo), (parent, name)) =
-            (&self.commit.undo, self.in_tree.parent(&self.commit.store.tree, &found.path)?)
-        else {
+        let Some((found, digest)) = old.and_then(|old| self.to_keep(old)) else {
+            return Ok(());
+        };
+        let (Some(undo), (parent, name)) = (
+            &self.commit.undo,
+            self.in_tree.parent(&self.commit.store.tree, &found.path)?,
+        ) else {
             return Ok(());
         };
         undo.keep(parent, name, &digest)
@@ -236,7 +259,10 @@ impl Work<'_> {
 
     fn to_keep<'f>(&self, found: &'f Found) -> Option<(&'f Found, Digest)> {
         match found.kind {
-            FoundKind::File { digest: Some(digest), .. } if !self.retained.contains(&digest) => {
+            FoundKind::File {
+                digest: Some(digest),
+                ..
+            } if !self.retained.contains(&digest) => {
                 self.commit.undo.as_ref().map(|_| (found, digest))
             }
             _ => None,

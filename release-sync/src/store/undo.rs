@@ -48,12 +48,22 @@ impl Undo {
             && let Some(undo) = begun(&undos, &cut_off.undo)?
         {
             if cut_off.restored != restored {
-                UnderWay { restored, ..cut_off }.write(store)?;
+                UnderWay {
+                    restored,
+                    ..cut_off
+                }
+                .write(store)?;
             }
-            return Ok(Self { content: make_subdirectory(&undo, CONTENT)? });
+            return Ok(Self {
+                content: make_subdirectory(&undo, CONTENT)?,
+            });
         }
         let name = old.release_id().to_string().into_bytes();
-        UnderWay { undo: name.clone(), restored }.write(store)?;
+        UnderWay {
+            undo: name.clone(),
+            restored,
+        }
+        .write(store)?;
         let undo = make_subdirectory(&undos, &name)?;
         let content = make_subdirectory(&undo, CONTENT)?;
         if let Some(marker) = marker {
@@ -66,8 +76,7 @@ impl Undo {
     /// Keeps the content of a file that is about to be replaced: the file itself stays where it is.
     pub(crate) fn keep(&self, parent: impl AsFd, name: &[u8], digest: &Digest) -> io::Result<()> {
         let kept = digest.to_string();
-        let linked =
-            rustix::fs::linkat(&parent, name, &self.content, &*kept, AtFlags::empty());
+        let linked = rustix::fs::linkat(&parent, name, &self.content, &*kept, AtFlags::empty());
         match linked {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             // Not every file system links, and the kernel may refuse to link what others own.
@@ -88,7 +97,9 @@ impl Undo {
     /// `current` names the tree as it is. A commit that would lead back to it has changed nothing in
     /// the end, so then the undo before it stays.
     pub(crate) fn conclude(store: &Store, current: ReleaseId) -> io::Result<()> {
-        let Some(UnderWay { undo, .. }) = UnderWay::read(store)? else { return Ok(()) };
+        let Some(UnderWay { undo, .. }) = UnderWay::read(store)? else {
+            return Ok(());
+        };
         if let Some(undos) = all(store)? {
             if undo != current.to_string().as_bytes() && begun(&undos, &undo)?.is_some() {
                 return clear(store, Some(&undo));
@@ -103,9 +114,13 @@ impl Undo {
     /// What the last commit displaced, if that was kept. After going back was cut off it is still what
     /// was gone back to.
     pub(crate) fn last(store: &Store) -> io::Result<Option<Manifest>> {
-        let Some(undos) = all(store)? else { return Ok(None) };
+        let Some(undos) = all(store)? else {
+            return Ok(None);
+        };
         let cut_off = UnderWay::read(store)?;
-        let restored = cut_off.as_ref().and_then(|cut_off| cut_off.restored.as_ref());
+        let restored = cut_off
+            .as_ref()
+            .and_then(|cut_off| cut_off.restored.as_ref());
         if let Some(restored) = restored
             && begun(&undos, restored)?.is_none()
             && let Some(bytes) = store.manifest()?
@@ -151,7 +166,10 @@ impl UnderWay {
         };
         let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::to_vec);
         let undo = lines.next().unwrap_or_default();
-        Ok(Some(Self { undo, restored: lines.next() }))
+        Ok(Some(Self {
+            undo,
+            restored: lines.next(),
+        }))
     }
 
     fn write(&self, store: &Store) -> io::Result<()> {
@@ -164,7 +182,10 @@ impl UnderWay {
 /// Ends a commit that keeps no undo: what earlier ones kept goes as well.
 pub(super) fn clear(store: &Store, except: Option<&[u8]>) -> io::Result<()> {
     if let Some(undos) = all(store)? {
-        for name in names(&undos)?.iter().filter(|name| Some(&name[..]) != except) {
+        for name in names(&undos)?
+            .iter()
+            .filter(|name| Some(&name[..]) != except)
+        {
             remove_tree(&undos, &RelPath::parse(name).map_err(io::Error::other)?)?;
         }
     }
@@ -223,7 +244,9 @@ impl Keepsakes {
 
     fn add_undo(&mut self, content: Root) -> io::Result<()> {
         for name in names(&content)? {
-            let digest = std::str::from_utf8(&name).ok().and_then(|name| name.parse().ok());
+            let digest = std::str::from_utf8(&name)
+                .ok()
+                .and_then(|name| name.parse().ok());
             if let (Some(digest), Ok(path)) = (digest, RelPath::parse(&name)) {
                 self.digests.push(digest);
                 self.places.push((self.roots.len(), path));
@@ -235,7 +258,11 @@ impl Keepsakes {
 
     fn add_stage(&mut self, root: Root) -> io::Result<()> {
         for found in super::stage::read_all(&root)?.found {
-            if let FoundKind::File { digest: Some(digest), .. } = found.kind {
+            if let FoundKind::File {
+                digest: Some(digest),
+                ..
+            } = found.kind
+            {
                 self.digests.push(digest);
                 self.places.push((self.roots.len(), found.path));
             }

@@ -1,5 +1,11 @@
 //! Trees, hosts and runs that the tests of the library's face are made of.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used
+)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -43,7 +49,10 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // The standard library's way does not open what is closed to its owner.
-        let _ = Command::new("chmod").args(["-R", "u+rwX"]).arg(&self.0).status();
+        let _ = Command::new("chmod")
+            .args(["-R", "u+rwX"])
+            .arg(&self.0)
+            .status();
         let _ = Command::new("rm").arg("-rf").arg(&self.0).status();
     }
 }
@@ -87,12 +96,22 @@ pub fn tree(root: &Path) -> Tree {
     let mut stack = vec![PathBuf::new()];
     while let Some(path) = stack.pop() {
         let at = root.join(&path);
-        let stat = if path.as_os_str().is_empty() { at.metadata() } else { at.symlink_metadata() };
+        let stat = if path.as_os_str().is_empty() {
+            at.metadata()
+        } else {
+            at.symlink_metadata()
+        };
         let stat = stat.unwrap();
         let kind = if stat.is_dir() {
-            let names = std::fs::read_dir(&at).unwrap().map(|entry| entry.unwrap().file_name());
+            let names = std::fs::read_dir(&at)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name());
             let own = path.as_os_str().is_empty();
-            stack.extend(names.filter(|n| !own || n != ".release").map(|name| path.join(name)));
+            stack.extend(
+                names
+                    .filter(|n| !own || n != ".release")
+                    .map(|name| path.join(name)),
+            );
             Kind::Directory
         } else if stat.is_symlink() {
             Kind::Symlink(std::fs::read_link(&at).unwrap())
@@ -101,9 +120,21 @@ pub fn tree(root: &Path) -> Tree {
         } else {
             Kind::Special
         };
-        let mode = if stat.is_symlink() { 0 } else { stat.mode() & 0o7777 };
+        let mode = if stat.is_symlink() {
+            0
+        } else {
+            stat.mode() & 0o7777
+        };
         let mtime = (stat.mtime(), stat.mtime_nsec());
-        tree.insert(path, Facts { kind, mode, owner: (stat.uid(), stat.gid()), mtime });
+        tree.insert(
+            path,
+            Facts {
+                kind,
+                mode,
+                owner: (stat.uid(), stat.gid()),
+                mtime,
+            },
+        );
     }
     tree
 }
@@ -141,8 +172,10 @@ pub fn private(destination: &Path) -> Vec<String> {
 #[track_caller]
 pub fn assert_tidy(destination: &Path) {
     let lasting = ["index", "lock", "manifest", "marker", "undo"];
-    let others: Vec<String> =
-        private(destination).into_iter().filter(|name| !lasting.contains(&&**name)).collect();
+    let others: Vec<String> = private(destination)
+        .into_iter()
+        .filter(|name| !lasting.contains(&&**name))
+        .collect();
     assert!(others.is_empty(), "left behind in .release: {others:?}");
 }
 
@@ -161,7 +194,12 @@ pub fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) {
 
 /// A copy in which everything is as it is in the original.
 pub fn copy(from: &Path, to: &Path) {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    let status = Command::new("cp")
+        .arg("-a")
+        .arg(from)
+        .arg(to)
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -180,7 +218,10 @@ pub fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 pub fn options() -> Options {
-    Options { holder: String::from("a test"), ..Options::default() }
+    Options {
+        holder: String::from("a test"),
+        ..Options::default()
+    }
 }
 
 pub fn local(destination: &Path) -> Host {
@@ -189,12 +230,23 @@ pub fn local(destination: &Path) -> Host {
 
 /// A host whose agent is a child process of those words.
 pub fn command<W: Into<OsString>>(destination: &Path, words: impl IntoIterator<Item = W>) -> Host {
-    reached(destination, Reach::Command(words.into_iter().map(Into::into).collect()))
+    reached(
+        destination,
+        Reach::Command(words.into_iter().map(Into::into).collect()),
+    )
 }
 
 fn reached(destination: &Path, reach: Reach) -> Host {
-    let name = destination.file_name().unwrap().to_string_lossy().into_owned();
-    Host { name, destination: destination.to_owned(), reach }
+    let name = destination
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    Host {
+        name,
+        destination: destination.to_owned(),
+        reach,
+    }
 }
 
 pub fn source(directory: &Path) -> Source {
@@ -202,7 +254,9 @@ pub fn source(directory: &Path) -> Source {
 }
 
 pub fn push(source: &Source, hosts: Vec<Host>, options: Options, generation: u64) -> Report {
-    Fleet::new(hosts, options).unwrap().push(source, Generation::new(generation), &())
+    Fleet::new(hosts, options)
+        .unwrap()
+        .push(source, Generation::new(generation), &())
 }
 
 /// Pushes to one host.
@@ -243,7 +297,10 @@ pub struct Mount(PathBuf);
 
 impl Mount {
     pub fn tmpfs(at: &Path, size: &str) -> Self {
-        assert!(is_root(), "mounting takes root: please run the tests as root");
+        assert!(
+            is_root(),
+            "mounting takes root: please run the tests as root"
+        );
         std::fs::create_dir_all(at).unwrap();
         let options = format!("size={size},mode=755");
         let status = Command::new("mount")

@@ -14,14 +14,21 @@ fn a_folder_that_moved_costs_next_to_nothing() {
     for number in 0..200 {
         let content = noise(number, 3_000 + number as usize);
         bytes += content.len() as u64;
-        write(from.join(format!("lib-1.0/d{}/f{number}", number % 7)), content);
+        write(
+            from.join(format!("lib-1.0/d{}/f{number}", number % 7)),
+            content,
+        );
     }
     assert_ended(&push_one(&from, &host, options(), 1), Outcome::Committed);
     std::fs::rename(from.join("lib-1.0"), from.join("lib-1.1")).unwrap();
     let moved = push_one(&from, &host, options(), 2);
     assert_ended(&moved, Outcome::Committed);
     assert_same(&tree(&from), &tree(&host.destination));
-    assert_eq!((moved.counts.files_sent, moved.counts.local_bytes), (0, bytes), "{moved:?}");
+    assert_eq!(
+        (moved.counts.files_sent, moved.counts.local_bytes),
+        (0, bytes),
+        "{moved:?}"
+    );
     assert!(moved.counts.bytes_sent < bytes / 20, "{moved:?}");
 }
 
@@ -36,7 +43,10 @@ fn the_same_content_is_sent_once() {
     assert_ended(&report, Outcome::Committed);
     assert_same(&tree(&from), &tree(&host.destination));
     let counts = report.counts;
-    assert_eq!((counts.files_sent, counts.literal_bytes, counts.local_bytes), (1, 400_000, 1_200_000));
+    assert_eq!(
+        (counts.files_sent, counts.literal_bytes, counts.local_bytes),
+        (1, 400_000, 1_200_000)
+    );
 }
 
 #[test]
@@ -47,7 +57,10 @@ fn an_edit_that_keeps_size_and_time_is_found_and_mended() {
     write(from.join("other"), "other");
     push_one(&from, &host, options(), 1);
     let edited = host.destination.join("dir/file");
-    let file = std::fs::OpenOptions::new().write(true).open(&edited).unwrap();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&edited)
+        .unwrap();
     let modified = file.metadata().unwrap().modified().unwrap();
     file.write_all_at(b"THE", 0).unwrap();
     file.set_modified(modified).unwrap();
@@ -100,7 +113,10 @@ fn drift_of_every_kind_is_mended() {
 #[test]
 fn hard_links_on_the_host_do_not_tie_files_together() {
     let scratch = Scratch::new();
-    let (from, host) = (scratch.directory("source"), local(&scratch.directory("host")));
+    let (from, host) = (
+        scratch.directory("source"),
+        local(&scratch.directory("host")),
+    );
     write(from.join("a"), "same");
     write(from.join("b"), "same");
     chmod(from.join("a"), 0o755);
@@ -129,16 +145,28 @@ fn a_sparse_file_stays_sparse() {
     assert_ended(&report, Outcome::Committed);
     assert!(report.counts.bytes_sent < 1 << 20, "{report:?}");
     let arrived = host.destination.join("disk.img");
-    assert!(std::fs::metadata(&arrived).unwrap().blocks() * 512 < 1 << 20, "holes were filled");
-    let same = std::process::Command::new("cmp").arg(from.join("disk.img")).arg(&arrived).status();
+    assert!(
+        std::fs::metadata(&arrived).unwrap().blocks() * 512 < 1 << 20,
+        "holes were filled"
+    );
+    let same = std::process::Command::new("cmp")
+        .arg(from.join("disk.img"))
+        .arg(&arrived)
+        .status();
     assert!(same.unwrap().success());
     // And again as a delta: what is copied from the old file keeps its holes.
     file.write_all_at(b"changed", 150 << 20).unwrap();
     let report = push_one(&from, &host, options(), 2);
     assert_ended(&report, Outcome::Committed);
     assert!(report.counts.bytes_sent < 4 << 20, "{report:?}");
-    assert!(std::fs::metadata(&arrived).unwrap().blocks() * 512 < 1 << 20, "holes were filled");
-    let same = std::process::Command::new("cmp").arg(from.join("disk.img")).arg(&arrived).status();
+    assert!(
+        std::fs::metadata(&arrived).unwrap().blocks() * 512 < 1 << 20,
+        "holes were filled"
+    );
+    let same = std::process::Command::new("cmp")
+        .arg(from.join("disk.img"))
+        .arg(&arrived)
+        .status();
     assert!(same.unwrap().success());
 }
 
@@ -157,6 +185,9 @@ fn insertions_into_a_large_file_are_all_that_travels() {
     let report = push_one(&from, &host, options(), 2);
     assert_ended(&report, Outcome::Committed);
     assert!(std::fs::read(host.destination.join("large")).unwrap() == content);
-    assert!(report.counts.matched_bytes > content.len() as u64 * 9 / 10, "{report:?}");
+    assert!(
+        report.counts.matched_bytes > content.len() as u64 * 9 / 10,
+        "{report:?}"
+    );
     assert!(report.counts.bytes_sent < 1 << 20, "{report:?}");
 }

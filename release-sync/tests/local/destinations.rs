@@ -29,7 +29,10 @@ fn a_file_is_no_destination() {
     for name in ["file", "file/below"] {
         let report = push_one(&from, &local(&scratch.at(name)), options(), 1);
         assert_eq!(report.outcome, Outcome::Failed);
-        assert!(matches!(report.error, Some(Error::Destination { .. })), "{report:?}");
+        assert!(
+            matches!(report.error, Some(Error::Destination { .. })),
+            "{report:?}"
+        );
     }
     assert_eq!(std::fs::read(scratch.at("file")).unwrap(), b"precious");
 }
@@ -67,10 +70,16 @@ fn a_directory_that_must_be_a_mount_is_deferred_until_it_is() {
     let scratch = Scratch::new();
     let from = small_source(&scratch);
     let host = local(&scratch.directory("host"));
-    let mounted = Options { require_mount: true, ..options() };
+    let mounted = Options {
+        require_mount: true,
+        ..options()
+    };
     let report = push_one(&from, &host, mounted.clone(), 1);
     assert_eq!(report.outcome, Outcome::Deferred);
-    assert!(matches!(report.error, Some(Error::NotMounted { .. })), "{report:?}");
+    assert!(
+        matches!(report.error, Some(Error::NotMounted { .. })),
+        "{report:?}"
+    );
     assert_eq!(std::fs::read_dir(&host.destination).unwrap().count(), 0);
     let _mount = Mount::tmpfs(&host.destination, "1m");
     assert_ended(&push_one(&from, &host, mounted, 1), Outcome::Committed);
@@ -89,7 +98,10 @@ fn a_read_only_file_system_is_told_apart() {
     assert!(status.unwrap().success());
     let report = push_one(&from, &host, options(), 1);
     assert_eq!(report.outcome, Outcome::ReadOnly, "{report:?}");
-    assert!(matches!(report.error, Some(Error::ReadOnly { .. })), "{report:?}");
+    assert!(
+        matches!(report.error, Some(Error::ReadOnly { .. })),
+        "{report:?}"
+    );
 }
 
 /// The tree is as it was, the room is given back, and with more room the next run completes.
@@ -99,7 +111,10 @@ fn a_full_disk_leaves_the_tree_as_it_was() {
     let (from, old) = (scratch.directory("source"), scratch.directory("old"));
     write(old.join("file"), noise(1, 300_000));
     for number in 0..60 {
-        write(from.join(format!("d{}/f{number}", number % 5)), noise(number + 10, 200_000));
+        write(
+            from.join(format!("d{}/f{number}", number % 5)),
+            noise(number + 10, 200_000),
+        );
     }
     write(from.join("large"), noise(5, 3 << 20));
     let host = local(&scratch.directory("host"));
@@ -109,7 +124,10 @@ fn a_full_disk_leaves_the_tree_as_it_was() {
     for _ in 0..5 {
         let report = push_one(&from, &host, options(), 2);
         assert_eq!(report.outcome, Outcome::Failed);
-        assert!(matches!(report.error, Some(Error::NoSpace { .. })), "{report:?}");
+        assert!(
+            matches!(report.error, Some(Error::NoSpace { .. })),
+            "{report:?}"
+        );
         assert_same(&before, &tree(&host.destination));
         assert_tidy(&host.destination);
     }

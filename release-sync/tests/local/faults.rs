@@ -32,7 +32,10 @@ fn the_second_of_two_at_once_is_told_who_the_first_is() {
     write(one.join("file"), "one");
     write(two.join("file"), "two");
     let host = local(&scratch.at("host"));
-    let holding = Options { holder: String::from("alice@desk"), ..options() };
+    let holding = Options {
+        holder: String::from("alice@desk"),
+        ..options()
+    };
     let second = Mutex::new(None);
     for state in [HostState::Scanning, HostState::Staging, HostState::Staged] {
         let monitor = when(state, || {
@@ -79,7 +82,9 @@ fn a_source_that_changes_is_named_and_nothing_is_committed() {
         let before = tree(&host.destination);
         let scanned = source(&from);
         change(&from);
-        let report = push(&scanned, vec![host.clone()], options(), 2).hosts.remove(0);
+        let report = push(&scanned, vec![host.clone()], options(), 2)
+            .hosts
+            .remove(0);
         match &report.error {
             Some(Error::SourceChanged { path }) => assert_eq!(path.as_bytes(), name.as_bytes()),
             other => panic!("change {number}: {other:?}"),
@@ -100,7 +105,12 @@ fn a_cancelled_run_leaves_the_tree_and_keeps_what_was_staged() {
     for number in 0..50 {
         write(from.join(format!("f{number}")), noise(number, 50_000));
     }
-    for state in [HostState::Connecting, HostState::Scanning, HostState::Staging, HostState::Staged] {
+    for state in [
+        HostState::Connecting,
+        HostState::Scanning,
+        HostState::Staging,
+        HostState::Staged,
+    ] {
         let host = local(&scratch.at(state.as_str()));
         push_one(&old, &host, options(), 1);
         let before = tree(&host.destination);
@@ -108,13 +118,22 @@ fn a_cancelled_run_leaves_the_tree_and_keeps_what_was_staged() {
         let monitor = when(state, || handle.lock().unwrap().as_ref().unwrap().cancel());
         let fleet = Fleet::new(vec![host.clone()], options()).unwrap();
         *handle.lock().unwrap() = Some(fleet.cancel_handle());
-        let report = fleet.push(&source(&from), Generation::new(2), &monitor).hosts.remove(0);
-        assert!(matches!(report.error, Some(Error::Cancelled)), "{state:?}: {report:?}");
+        let report = fleet
+            .push(&source(&from), Generation::new(2), &monitor)
+            .hosts
+            .remove(0);
+        assert!(
+            matches!(report.error, Some(Error::Cancelled)),
+            "{state:?}: {report:?}"
+        );
         assert_same(&before, &tree(&host.destination));
         let again = until_unlocked(|| push_one(&from, &host, options(), 3));
         assert_ended(&again, Outcome::Committed);
         if state == HostState::Staged {
-            assert_eq!(again.counts.files_sent, 0, "what was staged is not sent again");
+            assert_eq!(
+                again.counts.files_sent, 0,
+                "what was staged is not sent again"
+            );
         }
         assert_same(&tree(&from), &tree(&host.destination));
         assert_tidy(&host.destination);
@@ -144,7 +163,10 @@ fn sources_that_are_none_are_refused() {
     let empty = scratch.directory("empty");
     let refused = release_sync::scan(&empty, &options(), &());
     assert!(matches!(refused, Err(Error::SourceEmpty { .. })));
-    let allowed = Options { allow_empty: true, ..options() };
+    let allowed = Options {
+        allow_empty: true,
+        ..options()
+    };
     let host = local(&scratch.directory("host"));
     write(host.destination.join("old"), "old");
     assert_ended(&push_one(&empty, &host, allowed, 1), Outcome::Committed);

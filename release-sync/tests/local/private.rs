@@ -19,14 +19,22 @@ fn scene() -> Scene {
     let (one, two) = (scratch.directory("one"), scratch.directory("two"));
     for number in 0..20 {
         write(one.join(format!("d/{number}")), noise(number, 2_000));
-        write(two.join(format!("d/{number}")), noise(number + number % 2, 2_000));
+        write(
+            two.join(format!("d/{number}")),
+            noise(number + number % 2, 2_000),
+        );
     }
     write(one.join("only in one"), noise(99, 9_000));
     write(two.join("only in two"), noise(98, 9_000));
     let host = local(&scratch.at("host"));
     assert_ended(&push_one(&one, &host, options(), 1), Outcome::Committed);
     assert_ended(&push_one(&two, &host, options(), 2), Outcome::Committed);
-    Scene { scratch, one, two, host }
+    Scene {
+        scratch,
+        one,
+        two,
+        host,
+    }
 }
 
 type Damage = (&'static str, fn(Vec<u8>) -> Vec<u8>);
@@ -37,7 +45,11 @@ const DAMAGES: [Damage; 5] = [
     ("grown", |bytes| [bytes, vec![0; 10_000]].concat()),
     ("zeroed", |bytes| vec![0; bytes.len()]),
     ("garbled", |mut bytes| {
-        for (index, byte) in bytes.iter_mut().enumerate().filter(|(index, _)| index % 7 == 3) {
+        for (index, byte) in bytes
+            .iter_mut()
+            .enumerate()
+            .filter(|(index, _)| index % 7 == 3)
+        {
             *byte ^= index as u8 | 1;
         }
         bytes
@@ -48,7 +60,12 @@ const DAMAGES: [Damage; 5] = [
 #[test]
 fn damaged_records_are_made_good() {
     for name in ["index", "marker", "manifest", "lock"] {
-        let Scene { one, two, host, scratch: _scratch } = scene();
+        let Scene {
+            one,
+            two,
+            host,
+            scratch: _scratch,
+        } = scene();
         let file = host.destination.join(".release").join(name);
         for (number, (how, damage)) in DAMAGES.iter().enumerate() {
             let whole = std::fs::read(&file).unwrap();
@@ -60,7 +77,11 @@ fn damaged_records_are_made_good() {
             let status = fleet.status(false, &()).remove(0);
             assert_eq!(status.intact, Some(true), "{name} {how}: {status:?}");
             if name == "manifest" {
-                assert_eq!(std::fs::read(&file).unwrap(), whole, "the manifest was {how}");
+                assert_eq!(
+                    std::fs::read(&file).unwrap(),
+                    whole,
+                    "the manifest was {how}"
+                );
             }
             assert_same(&tree(&two), &tree(&host.destination));
         }
@@ -73,7 +94,12 @@ fn damaged_records_are_made_good() {
 
 #[test]
 fn a_source_with_a_damaged_index_is_read_anew() {
-    let Scene { one, host, scratch: _scratch, .. } = scene();
+    let Scene {
+        one,
+        host,
+        scratch: _scratch,
+        ..
+    } = scene();
     let index = one.join(".release/index");
     for (_, damage) in DAMAGES {
         std::fs::write(&index, damage(std::fs::read(&index).unwrap())).unwrap();
@@ -85,7 +111,12 @@ fn a_source_with_a_damaged_index_is_read_anew() {
 /// Content that was kept for going back is believed by nobody: where it is damaged the file is sent.
 #[test]
 fn damaged_keepsakes_are_sent_instead() {
-    let Scene { one, host, scratch: _scratch, .. } = scene();
+    let Scene {
+        one,
+        host,
+        scratch: _scratch,
+        ..
+    } = scene();
     let undo = host.destination.join(".release/undo");
     let mut damaged = 0;
     for release in std::fs::read_dir(&undo).unwrap() {
@@ -99,7 +130,10 @@ fn damaged_keepsakes_are_sent_instead() {
     // Without a source there is nothing to be done, and nothing is.
     let before = tree(&host.destination);
     let undone = undo_one(&host, 3);
-    assert!(matches!(undone.error, Some(Error::Files { .. })), "{undone:?}");
+    assert!(
+        matches!(undone.error, Some(Error::Files { .. })),
+        "{undone:?}"
+    );
     assert_same(&before, &tree(&host.destination));
     let report = push_one(&one, &host, options(), 4);
     assert_ended(&report, Outcome::Committed);
@@ -110,9 +144,19 @@ fn damaged_keepsakes_are_sent_instead() {
 
 #[test]
 fn damaged_undo_manifests_are_an_error_and_no_more() {
-    let Scene { one, two, host, scratch: _scratch } = scene();
+    let Scene {
+        one,
+        two,
+        host,
+        scratch: _scratch,
+    } = scene();
     let undo = host.destination.join(".release/undo");
-    let release = std::fs::read_dir(&undo).unwrap().next().unwrap().unwrap().path();
+    let release = std::fs::read_dir(&undo)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let whole = std::fs::read(release.join("manifest")).unwrap();
     for (how, damage) in DAMAGES {
         std::fs::write(release.join("manifest"), damage(whole.clone())).unwrap();
@@ -139,7 +183,10 @@ fn something_else_in_the_place_of_the_private_directory_is_refused() {
         make(host.destination.join(".release"));
         let before = tree(&host.destination);
         let report = push_one(&one, &host, options(), 1);
-        assert!(matches!(report.error, Some(Error::Destination { .. })), "{name}: {report:?}");
+        assert!(
+            matches!(report.error, Some(Error::Destination { .. })),
+            "{name}: {report:?}"
+        );
         assert_same(&before, &tree(&host.destination));
         assert!(host.destination.join(".release").symlink_metadata().is_ok());
     }
@@ -149,15 +196,26 @@ fn something_else_in_the_place_of_the_private_directory_is_refused() {
 /// The same one level deeper, where a link would lead our own writing astray.
 #[test]
 fn links_inside_the_private_directory_are_not_followed() {
-    let Scene { scratch, one, two, host } = scene();
+    let Scene {
+        scratch,
+        one,
+        two,
+        host,
+    } = scene();
     let outside = scratch.directory("outside");
     write(outside.join("file"), "precious");
     let before = tree(&outside);
-    for name in ["index", "marker", "manifest", "lock", "stage", "undo", "commit"] {
+    for name in [
+        "index", "marker", "manifest", "lock", "stage", "undo", "commit",
+    ] {
         let at = host.destination.join(".release").join(name);
         let _ = std::fs::remove_file(&at);
         let _ = std::fs::remove_dir_all(&at);
-        let target = if ["stage", "undo"].contains(&name) { outside.clone() } else { outside.join("file") };
+        let target = if ["stage", "undo"].contains(&name) {
+            outside.clone()
+        } else {
+            outside.join("file")
+        };
         symlink(target, &at);
         for (directory, generation) in [(&one, 5), (&two, 6)] {
             let report = push_one(directory, &host, options(), generation);
@@ -171,6 +229,27 @@ fn links_inside_the_private_directory_are_not_followed() {
     assert_ended(&push_one(&one, &host, options(), 7), Outcome::Committed);
 }
 
+/// What a killed run was about to put in place is swept away even by a run that has nothing to write.
+#[test]
+fn temporaries_are_swept_away() {
+    let Scene {
+        two,
+        host,
+        scratch: _scratch,
+        ..
+    } = scene();
+    for name in ["marker", "manifest", "index", "commit"] {
+        write(
+            host.destination
+                .join(".release")
+                .join(format!("{name}.new")),
+            "half of it",
+        );
+    }
+    assert_ended(&push_one(&two, &host, options(), 2), Outcome::Unchanged);
+    assert_tidy(&host.destination);
+}
+
 /// Making `.release` leaves no trace in the tree.
 #[test]
 fn the_root_keeps_its_time() {
@@ -178,7 +257,10 @@ fn the_root_keeps_its_time() {
     let from = scratch.directory("source");
     write(from.join("file"), "x");
     let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::new(12_345, 678);
-    std::fs::File::open(&from).unwrap().set_modified(time).unwrap();
+    std::fs::File::open(&from)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
     let before = tree(&from);
     source(&from);
     assert_same(&before, &tree(&from));
@@ -186,7 +268,10 @@ fn the_root_keeps_its_time() {
     let host = local(&scratch.at("host"));
     copy(&from, &host.destination);
     std::fs::remove_dir_all(host.destination.join(".release")).unwrap();
-    std::fs::File::open(&host.destination).unwrap().set_modified(time).unwrap();
+    std::fs::File::open(&host.destination)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
     assert_ended(&push_one(&from, &host, options(), 1), Outcome::Unchanged);
     assert_same(&before, &tree(&host.destination));
 }

@@ -44,7 +44,10 @@ fn second(root: &Path) {
 
 fn age(path: &Path, seconds: u64, nanos: u32) {
     let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
-    std::fs::File::open(path).unwrap().set_modified(time).unwrap();
+    std::fs::File::open(path)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
 }
 
 struct Scene {
@@ -69,7 +72,14 @@ fn there_and_again_and_back_two_ways() {
 
     let cold = push_one(&one, &host, options(), 1);
     assert_ended(&cold, Outcome::Committed);
-    assert_eq!(cold.proof, Some(if is_root() { ProofClass::Full } else { ProofClass::WithoutOwner }));
+    assert_eq!(
+        cold.proof,
+        Some(if is_root() {
+            ProofClass::Full
+        } else {
+            ProofClass::WithoutOwner
+        })
+    );
     assert_eq!(cold.release, Some(source(&one).release()));
     assert_same(&tree(&one), &tree(at));
     assert_tidy(at);
@@ -89,7 +99,11 @@ fn there_and_again_and_back_two_ways() {
 
     let back = push_one(&one, &host, options(), 3);
     assert_ended(&back, Outcome::Committed);
-    assert_eq!((back.counts.files_sent, back.counts.literal_bytes), (0, 0), "{back:?}");
+    assert_eq!(
+        (back.counts.files_sent, back.counts.literal_bytes),
+        (0, 0),
+        "{back:?}"
+    );
     assert!(back.counts.local_bytes > 5_000, "{back:?}");
     assert_same(&tree(&one), &tree(at));
 
@@ -131,20 +145,30 @@ fn a_repeat_does_not_cost_the_undo() {
 }
 
 fn options_with(delete: bool, checksum: bool) -> release_sync::Options {
-    release_sync::Options { delete, checksum, ..options() }
+    release_sync::Options {
+        delete,
+        checksum,
+        ..options()
+    }
 }
 
 #[test]
 fn without_an_undo_nothing_is_kept_and_nothing_undone() {
     let Scene { scratch, one, two } = scene();
     let host = local(&scratch.at("host"));
-    let plain = release_sync::Options { keep_undo: false, ..options() };
+    let plain = release_sync::Options {
+        keep_undo: false,
+        ..options()
+    };
     push_one(&one, &host, options(), 1);
     push_one(&two, &host, options(), 2);
     assert_ended(&push_one(&one, &host, plain, 3), Outcome::Committed);
     let before = tree(&host.destination);
     let undone = undo_one(&host, 4);
-    assert!(matches!(undone.error, Some(Error::NoUndo { .. })), "{undone:?}");
+    assert!(
+        matches!(undone.error, Some(Error::NoUndo { .. })),
+        "{undone:?}"
+    );
     assert_eq!(undone.outcome, Outcome::Failed);
     assert_same(&before, &tree(&host.destination));
     assert_tidy(&host.destination);
@@ -155,7 +179,10 @@ fn a_host_that_never_had_a_release_has_no_undo() {
     let scratch = Scratch::new();
     let host = local(&scratch.directory("host"));
     let undone = undo_one(&host, 1);
-    assert!(matches!(undone.error, Some(Error::NoUndo { .. })), "{undone:?}");
+    assert!(
+        matches!(undone.error, Some(Error::NoUndo { .. })),
+        "{undone:?}"
+    );
 }
 
 /// The first release displaces a tree that was no release, and that tree comes back.
@@ -189,14 +216,22 @@ fn an_older_generation_is_refused_whatever_it_brings() {
     }
     // A repeat by a later deploy moves the fence.
     assert_ended(&push_one(&one, &host, options(), 9), Outcome::Unchanged);
-    assert!(matches!(push_one(&two, &host, options(), 8).error, Some(Error::Fenced { .. })));
-    assert!(matches!(undo_one(&host, 8).error, Some(Error::Fenced { .. })));
+    assert!(matches!(
+        push_one(&two, &host, options(), 8).error,
+        Some(Error::Fenced { .. })
+    ));
+    assert!(matches!(
+        undo_one(&host, 8).error,
+        Some(Error::Fenced { .. })
+    ));
 }
 
 #[test]
 fn hosts_in_different_states_all_become_right() {
     let Scene { scratch, one, two } = scene();
-    let hosts: Vec<_> = (0..8).map(|n| local(&scratch.at(&format!("host{n}")))).collect();
+    let hosts: Vec<_> = (0..8)
+        .map(|n| local(&scratch.at(&format!("host{n}"))))
+        .collect();
     for (number, host) in hosts.iter().enumerate() {
         let at = &host.destination;
         match number {
@@ -221,7 +256,14 @@ fn hosts_in_different_states_all_become_right() {
     assert_eq!(report.release, Some(source(&two).release()));
     for (host, report) in hosts.iter().zip(&report.hosts) {
         let same = host.name == "host2";
-        assert_ended(report, if same { Outcome::Unchanged } else { Outcome::Committed });
+        assert_ended(
+            report,
+            if same {
+                Outcome::Unchanged
+            } else {
+                Outcome::Committed
+            },
+        );
         assert_same(&tree(&two), &tree(&host.destination));
         assert_tidy(&host.destination);
     }
@@ -253,7 +295,10 @@ fn status_tells_what_is_there_and_makes_nothing() {
     assert!(!host.destination.exists(), "looking makes nothing");
     push_one(&one, &host, options(), 7);
     let seen = status(false);
-    assert_eq!(seen.marker.map(|(marker, _)| marker.generation), Some(Generation::new(7)));
+    assert_eq!(
+        seen.marker.map(|(marker, _)| marker.generation),
+        Some(Generation::new(7))
+    );
     assert_eq!((seen.intact, seen.files), (Some(true), 8), "{seen:?}");
     write(host.destination.join("a"), "changed");
     assert_eq!(status(false).intact, Some(false));

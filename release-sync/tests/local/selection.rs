@@ -5,11 +5,17 @@ use release_sync::{Error, Fleet, Options, Outcome};
 use crate::common::*;
 
 fn excluding(patterns: &[&str]) -> Options {
-    Options { exclude: patterns.iter().map(|p| p.to_string()).collect(), ..options() }
+    Options {
+        exclude: patterns.iter().map(|p| p.to_string()).collect(),
+        ..options()
+    }
 }
 
 fn protecting(patterns: &[&str]) -> Options {
-    Options { protect: patterns.iter().map(|p| p.to_string()).collect(), ..options() }
+    Options {
+        protect: patterns.iter().map(|p| p.to_string()).collect(),
+        ..options()
+    }
 }
 
 fn read(path: impl AsRef<std::path::Path>) -> Option<String> {
@@ -18,7 +24,12 @@ fn read(path: impl AsRef<std::path::Path>) -> Option<String> {
 
 /// Pushes until nothing changes: at the second run, that is.
 #[track_caller]
-fn settles(directory: &std::path::Path, host: &release_sync::Host, options: &Options, generation: u64) {
+fn settles(
+    directory: &std::path::Path,
+    host: &release_sync::Host,
+    options: &Options,
+    generation: u64,
+) {
     let first = push_one(directory, host, options.clone(), generation);
     assert_ended(&first, Outcome::Committed);
     assert_tidy(&host.destination);
@@ -33,7 +44,10 @@ fn settles(directory: &std::path::Path, host: &release_sync::Host, options: &Opt
 #[test]
 fn what_is_excluded_is_neither_sent_nor_deleted() {
     let scratch = Scratch::new();
-    let (from, host) = (scratch.directory("source"), local(&scratch.directory("host")));
+    let (from, host) = (
+        scratch.directory("source"),
+        local(&scratch.directory("host")),
+    );
     write(from.join("code"), "new");
     write(from.join("log/ours"), "not sent");
     write(host.destination.join("log/theirs"), "kept");
@@ -53,7 +67,10 @@ fn what_is_excluded_is_neither_sent_nor_deleted() {
 #[test]
 fn what_is_protected_is_not_deleted_and_yet_updated() {
     let scratch = Scratch::new();
-    let (from, host) = (scratch.directory("source"), local(&scratch.directory("host")));
+    let (from, host) = (
+        scratch.directory("source"),
+        local(&scratch.directory("host")),
+    );
     write(from.join("uploads/.keep"), "new");
     write(from.join("config"), "new");
     let at = &host.destination;
@@ -82,18 +99,27 @@ fn what_is_protected_is_not_deleted_and_yet_updated() {
 
 fn undo_protected(host: &release_sync::Host, options: &Options) -> release_sync::HostReport {
     let fleet = Fleet::new(vec![host.clone()], options.clone()).unwrap();
-    fleet.undo(release_sync::Generation::new(9), &()).hosts.remove(0)
+    fleet
+        .undo(release_sync::Generation::new(9), &())
+        .hosts
+        .remove(0)
 }
 
 #[test]
 fn without_deletion_what_the_release_lacks_stays() {
     let scratch = Scratch::new();
-    let (from, host) = (scratch.directory("source"), local(&scratch.directory("host")));
+    let (from, host) = (
+        scratch.directory("source"),
+        local(&scratch.directory("host")),
+    );
     write(from.join("dir/new"), "new");
     let at = &host.destination;
     write(at.join("dir/stays"), "kept");
     write(at.join("more/stays"), "kept");
-    let options = Options { delete: false, ..options() };
+    let options = Options {
+        delete: false,
+        ..options()
+    };
     settles(&from, &host, &options, 1);
     assert_eq!(read(at.join("dir/stays")).as_deref(), Some("kept"));
     assert_eq!(read(at.join("more/stays")).as_deref(), Some("kept"));
@@ -111,7 +137,13 @@ fn what_stays_is_an_obstacle_for_what_would_replace_it() {
     let keep = [
         ("excluded", excluding(&["*.log"])),
         ("protected", protecting(&["*.log"])),
-        ("undeleted", Options { delete: false, ..options() }),
+        (
+            "undeleted",
+            Options {
+                delete: false,
+                ..options()
+            },
+        ),
     ];
     for (name, options) in keep {
         let host = local(&scratch.directory(name));
@@ -119,7 +151,9 @@ fn what_stays_is_an_obstacle_for_what_would_replace_it() {
         let before = tree(&host.destination);
         let report = push_one(&from, &host, options, 1);
         match report.error {
-            Some(Error::Files { count: 1, first, .. }) => assert_eq!(first.as_bytes(), b"data"),
+            Some(Error::Files {
+                count: 1, first, ..
+            }) => assert_eq!(first.as_bytes(), b"data"),
             other => panic!("{name}: {other:?}"),
         }
         assert_same(&before, &tree(&host.destination));
@@ -129,14 +163,23 @@ fn what_stays_is_an_obstacle_for_what_would_replace_it() {
 #[test]
 fn a_limit_on_deletions_refuses_before_anything_happens() {
     let scratch = Scratch::new();
-    let (from, host) = (scratch.directory("source"), local(&scratch.directory("host")));
+    let (from, host) = (
+        scratch.directory("source"),
+        local(&scratch.directory("host")),
+    );
     write(from.join("new"), "new");
     write(host.destination.join("d/a"), "");
     write(host.destination.join("d/b"), "");
     let before = tree(&host.destination);
-    let limited = |limit| Options { max_delete: Some(limit), ..options() };
+    let limited = |limit| Options {
+        max_delete: Some(limit),
+        ..options()
+    };
     let refused = push_one(&from, &host, limited(2), 1);
-    assert!(matches!(refused.error, Some(Error::MaxDelete { would: 3, limit: 2 })), "{refused:?}");
+    assert!(
+        matches!(refused.error, Some(Error::MaxDelete { would: 3, limit: 2 })),
+        "{refused:?}"
+    );
     assert_same(&before, &tree(&host.destination));
     let report = push_one(&from, &host, limited(3), 1);
     assert_ended(&report, Outcome::Committed);
@@ -146,7 +189,10 @@ fn a_limit_on_deletions_refuses_before_anything_happens() {
 #[test]
 fn another_mount_is_neither_entered_nor_removed() {
     let scratch = Scratch::new();
-    let (from, host) = (scratch.directory("source"), local(&scratch.directory("host")));
+    let (from, host) = (
+        scratch.directory("source"),
+        local(&scratch.directory("host")),
+    );
     write(from.join("new"), "new");
     let mount = host.destination.join("old/mount");
     let _mounted = Mount::tmpfs(&mount, "1m");

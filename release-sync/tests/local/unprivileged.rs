@@ -68,7 +68,10 @@ fn closed_directories_and_files_come_go_and_change() {
         let report = push_one(root, &host, options(), generation);
         assert_ended(&report, Outcome::Committed);
         assert_eq!(report.proof, Some(ProofClass::WithoutOwner));
-        assert_same(&without_owners(tree(root)), &without_owners(tree(&host.destination)));
+        assert_same(
+            &without_owners(tree(root)),
+            &without_owners(tree(&host.destination)),
+        );
         assert_tidy(&host.destination);
         let repeat = push_one(root, &host, options(), generation);
         assert_ended(&repeat, Outcome::Unchanged);
@@ -90,7 +93,10 @@ fn going_back_works_without_root_as_well() {
     let undone = undo_one(&host, 3);
     assert_ended(&undone, Outcome::Undone);
     assert_eq!(undone.release, Some(source(&one).release()));
-    assert_same(&without_owners(tree(&one)), &without_owners(tree(&host.destination)));
+    assert_same(
+        &without_owners(tree(&one)),
+        &without_owners(tree(&host.destination)),
+    );
 }
 
 /// Something that stays inside a closed directory that the release does not have.
@@ -108,10 +114,16 @@ fn a_closed_directory_may_hold_what_stays() {
         chown(closed.join("x.log"), NOBODY, NOBODY);
     }
     chmod(&closed, 0o555);
-    let options = release_sync::Options { exclude: vec![String::from("*.log")], ..options() };
+    let options = release_sync::Options {
+        exclude: vec![String::from("*.log")],
+        ..options()
+    };
     assert_ended(&push_one(&two, &host, options, 2), Outcome::Committed);
     assert!(closed.join("x.log").exists() && !closed.join("goes").exists());
-    assert_eq!(std::os::unix::fs::MetadataExt::mode(&closed.metadata().unwrap()) & 0o777, 0o555);
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::mode(&closed.metadata().unwrap()) & 0o777,
+        0o555
+    );
 }
 
 #[test]
@@ -129,7 +141,10 @@ fn a_destination_of_somebody_else_is_refused_as_it_is() {
     let report = push_one(&from, &host, options(), 1);
     if is_root() {
         let error = report.error.expect("root's directory can't be written to");
-        assert!(matches!(error, release_sync::Error::Destination { .. }), "{error:?}");
+        assert!(
+            matches!(error, release_sync::Error::Destination { .. }),
+            "{error:?}"
+        );
         assert_same(&before, &tree(&host.destination));
     } else {
         assert_eq!(report.outcome, Outcome::Failed);
