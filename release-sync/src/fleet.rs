@@ -27,7 +27,10 @@ use self::slots::Slots;
 use self::visit::Visit;
 use crate::filter::Filter;
 use crate::session::Goal;
-use crate::{Error, Event, Host, HostReport, HostStatus, Monitor, Options, Reach, Report};
+use crate::{
+    Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options, Reach,
+    Report,
+};
 
 /// Frames of payload that are kept in memory, in bytes; more of them go to a file.
 const CACHE_BUDGET: usize = 256 << 20;
@@ -97,6 +100,19 @@ impl Fleet {
         })
     }
 
+    /// Finds out what [`push`](Self::push) would do to each host, and changes nothing. `itemize` lists
+    /// every change.
+    pub fn plan(&self, source: &Source, itemize: bool, monitor: &dyn Monitor) -> Vec<HostPlan> {
+        let _ = (source, itemize, monitor);
+        unimplemented!()
+    }
+
+    /// Finds out whether each host can be reached and worked on, without looking at its tree.
+    pub fn probe(&self, monitor: &dyn Monitor) -> Vec<HostProbe> {
+        let _ = monitor;
+        unimplemented!()
+    }
+
     /// Sends every host back to the tree that its last commit displaced. Needs no source and no
     /// transfer. `generation` is that of this run: going back is a deploy too.
     pub fn undo(&self, generation: Generation, monitor: &dyn Monitor) -> Report {
@@ -149,6 +165,18 @@ impl Fleet {
                 .collect()
         })
     }
+}
+
+/// Makes a local directory equal to a tree on a host: a push with the roles exchanged. The host's
+/// `destination` is the tree that is read; nothing is changed there. `into` is made if it is missing.
+pub fn pull(
+    host: &Host,
+    into: &std::path::Path,
+    options: &Options,
+    monitor: &dyn Monitor,
+) -> HostReport {
+    let _ = (host, into, options, monitor);
+    unimplemented!()
 }
 
 fn common_release(hosts: &[HostReport]) -> Option<ReleaseId> {

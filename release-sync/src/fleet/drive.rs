@@ -67,6 +67,9 @@ impl Drive<'_> {
                     Verdict::Commit => {
                         committing = true;
                         self.session.commit();
+                        while let Some(step) = self.session.poll_step() {
+                            tell(step, self.session);
+                        }
                     }
                     Verdict::Abort => self.session.abort(),
                 }

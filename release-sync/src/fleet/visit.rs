@@ -18,6 +18,9 @@ use crate::{
     Counts, Error, Event, Host, HostReport, HostState, HostStatus, Monitor, Options, Outcome,
 };
 
+/// Notes of a host that are passed on.
+const MOST_NOTES: usize = 20;
+
 /// A host that is being visited.
 pub(super) struct Visit<'a> {
     host: &'a Host,
@@ -201,9 +204,14 @@ impl<'a> Visit<'a> {
             Step::Staged(staged) => {
                 findings.unchanged = staged.unchanged;
                 findings.release = Some(staged.release);
-                findings
-                    .notes
-                    .extend(staged.notes.into_iter().map(|note| harmless(&note)));
+                let notes = staged.notes.iter().map(|note| harmless(note));
+                for text in notes.take(MOST_NOTES) {
+                    self.monitor.event(Event::Note {
+                        host: &self.host.name,
+                        text: &text,
+                    });
+                    findings.notes.push(text);
+                }
             }
             Step::Done(settled) => findings.settled = Some(settled),
         }
