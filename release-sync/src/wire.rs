@@ -9,12 +9,14 @@ mod frame;
 mod message;
 mod number;
 mod payload;
+#[cfg(test)]
+mod tests;
 mod want;
 
 pub(crate) use frame::{Decoder, Frame, FrameKind, MAGIC, VERSION, greeting};
 pub(crate) use message::{
-    Begin, Fault, FaultKind, Have, Purpose, Refusal, Settled, Staged, ToAgent, ToController,
-    Welcome, control,
+    Begin, Fault, FaultKind, Have, MAX_PATTERNS, PATTERN_COST, Purpose, Refusal, Settled, Staged,
+    ToAgent, ToController, Welcome, control,
 };
 pub(crate) use payload::{MAX_PAYLOAD_RAW, PartFlags, Parts, Payload, PayloadBuilder};
 pub(crate) use want::{Ask, Basis, WANT_WINDOW, Want};
