@@ -10,7 +10,7 @@ fn while_another_deploys(scene: &mut Scene, second: impl FnOnce(&Scene) -> Run) 
     let content = tree::Random::new(1).bytes(3 << 20);
     write(&scene.source(), "new", content);
     let rate = Some(1 << 20);
-    let _proxy = scene.through(ProxyOptions {
+    let proxy = scene.through(ProxyOptions {
         rate,
         ..Default::default()
     });
@@ -21,6 +21,8 @@ fn while_another_deploys(scene: &mut Scene, second: impl FnOnce(&Scene) -> Run) 
     scene.assert_unchanged(&before);
     first.finish().assert_proven();
     scene.judge();
+    drop(proxy);
+    scene.reach_directly();
     run
 }
 

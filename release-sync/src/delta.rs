@@ -23,10 +23,7 @@ mod signature;
 mod tests;
 mod weak;
 
-pub(crate) use {
-    blocks::Blocks,
-    index::Index,
-    ops::{Op, OpError, OpReader, OpWriter},
-    search::DiffStats,
-    signature::{SignError, Signature, SignatureBuilder, SignatureError},
-};
+pub(crate) use blocks::Blocks;
+pub(crate) use index::Index;
+pub(crate) use ops::{Op, OpReader, OpWriter};
+pub(crate) use signature::{Signature, SignatureBuilder};

@@ -191,13 +191,23 @@ impl Scan {
     /// # Errors
     /// When anything could not be read, and when an attribute is beyond what a manifest holds.
     pub(crate) fn manifest(&self, names: &Names) -> Result<Manifest, IncompleteScan> {
+        self.manifest_of(names, |_| true)
+    }
+
+    /// The same of those entries only that `counts` says yes to; with an entry, the directories that
+    /// it is in.
+    pub(crate) fn manifest_of(
+        &self,
+        names: &Names,
+        counts: impl Fn(&RelPath) -> bool,
+    ) -> Result<Manifest, IncompleteScan> {
         if let Some((path, _)) = self.unreadable.first() {
             return Err(IncompleteScan::Unreadable(path.clone()));
         }
         let mut users = Table::default();
         let mut groups = Table::default();
         let mut entries = Vec::with_capacity(self.found.len());
-        for found in &self.found {
+        for found in self.found.iter().filter(|found| counts(&found.path)) {
             let Some(kind) = kind_of(found)? else {
                 continue;
             };

@@ -22,7 +22,7 @@ mod text;
 mod waker;
 
 pub(crate) use greeting::{MagicError, await_magic};
-pub(crate) use memory::{MemoryReader, MemoryTransport, MemoryWriter, memory_pair};
+pub(crate) use memory::memory_pair;
 pub(crate) use pipe::PipeTransport;
 #[cfg(all(test, feature = "ssh"))]
 pub(crate) use ssh::rig as ssh_rig;

@@ -18,7 +18,7 @@ pub(crate) use message::{
     Begin, Fault, FaultKind, Have, MAX_PATTERNS, PATTERN_COST, Purpose, Refusal, Settled, Staged,
     ToAgent, ToController, Welcome, control,
 };
-pub(crate) use payload::{MAX_PAYLOAD_RAW, PartFlags, Parts, Payload, PayloadBuilder};
+pub(crate) use payload::{MAX_PAYLOAD_RAW, PartFlags, Payload, PayloadBuilder};
 pub(crate) use want::{Ask, Basis, WANT_WINDOW, Want};
 
 /// Why bytes from a peer are not a message.

@@ -5,6 +5,7 @@
 //! does not hold.
 
 mod app;
+mod claims;
 mod picture;
 
 use std::fs;
@@ -19,12 +20,10 @@ use crate::exit::{Aim, Exit, Overall, Verdict};
 use crate::failure::Failure;
 use crate::state::{DeployLock, State};
 use crate::ui::{Chapter, Claim, bytes, count};
+use claims::{all_are, all_proven, most_sent, outcomes_of, small_talk};
 use picture::Picture;
 
 const NAMES: [&str; 3] = ["web-1", "web-2", "web-3"];
-
-/// What a host may be sent when there is nothing to send, in bytes.
-const SMALL_TALK: u64 = 20_000;
 
 pub(super) fn run(desk: &Desk) -> Result<Exit, Failure> {
     let begin = Instant::now();
@@ -116,7 +115,7 @@ impl<'d> Demo<'d> {
         let report = self.fleet.push(&source, generation, &watch);
         let picture = self.picture(&self.source)?;
         let claims = [
-            self.all_are(&report, Outcome::Committed),
+            all_are(&report, Outcome::Committed),
             self.all_equal(&picture, "the source")?,
             all_proven(&report, source.release()),
         ];
@@ -134,10 +133,7 @@ impl<'d> Demo<'d> {
             "Nothing has changed, so nothing should travel. Still every file on every host is looked at.",
         );
         let (report, watch) = self.push()?;
-        let claims = [
-            self.all_are(&report, Outcome::Unchanged),
-            small_talk(&report),
-        ];
+        let claims = [all_are(&report, Outcome::Unchanged), small_talk(&report)];
         self.tell(&chapter, &report, watch, claims)
     }
 
@@ -187,7 +183,7 @@ impl<'d> Demo<'d> {
         let matched = least(|host| host.counts.matched_bytes).unwrap_or(0);
         let sent = most_sent(&report);
         let claims = [
-            self.all_are(&report, Outcome::Committed),
+            all_are(&report, Outcome::Committed),
             self.all_equal(&picture, "the source")?,
             Claim::new(
                 "the renamed folder was not sent: each host had its content already",
@@ -226,7 +222,7 @@ impl<'d> Demo<'d> {
         let watch = Watch::new(&*self.desk.screen);
         let report = self.fleet.undo(generation, &watch);
         let claims = [
-            self.all_are(&report, Outcome::Undone),
+            all_are(&report, Outcome::Undone),
             self.all_equal(&first.picture, "the first release")?,
             all_proven(&report, first.release),
             small_talk(&report),
@@ -315,13 +311,6 @@ impl<'d> Demo<'d> {
         Picture::take(directory).map_err(broken(directory))
     }
 
-    fn all_are(&self, report: &Report, outcome: Outcome) -> Claim {
-        let all = report.hosts.iter().all(|host| host.outcome == outcome);
-        Claim::new(format!("each host is {}", outcome.as_str()), all, || {
-            outcomes_of(report)
-        })
-    }
-
     /// The demo's own judgement: entries, content, modes and times.
     fn all_equal(&self, expected: &Picture, what: &str) -> Result<Claim, Failure> {
         let mut differences = Vec::new();
@@ -349,50 +338,6 @@ fn host(name: &str, destination: &Path, agent: &Path) -> Host {
         destination: destination.to_owned(),
         reach: Reach::Command(command.map(ToOwned::to_owned).to_vec()),
     }
-}
-
-fn all_proven(report: &Report, release: ReleaseId) -> Claim {
-    let proven = |host: &HostReport| host.proof.is_some() && host.release == Some(release);
-    Claim::new(
-        format!("each host proves that it has release {}", release.short()),
-        report.hosts.iter().all(proven),
-        || "one does not".to_owned(),
-    )
-}
-
-fn small_talk(report: &Report) -> Claim {
-    let most = most_sent(report);
-    let literal = report.hosts.iter().map(|host| host.counts.literal_bytes);
-    Claim::new(
-        format!(
-            "no content was sent, and no host heard more than {}",
-            bytes(most)
-        ),
-        most < SMALL_TALK && literal.sum::<u64>() == 0,
-        || {
-            format!(
-                "it should be no content, and less than {}",
-                bytes(SMALL_TALK)
-            )
-        },
-    )
-}
-
-fn most_sent(report: &Report) -> u64 {
-    let sent = report.hosts.iter().map(|host| host.counts.bytes_sent);
-    sent.max().unwrap_or(0)
-}
-
-fn outcomes_of(report: &Report) -> String {
-    let outcomes: Vec<_> = report
-        .hosts
-        .iter()
-        .map(|host| match &host.error {
-            Some(error) => format!("{}: {}", host.host, crate::ui::one_line(error)),
-            None => format!("{} is {}", host.host, host.outcome.as_str()),
-        })
-        .collect();
-    outcomes.join("; ")
 }
 
 fn broken(path: &Path) -> impl Fn(io::Error) -> Failure + use<> {

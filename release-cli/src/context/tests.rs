@@ -4,7 +4,7 @@ use super::*;
 
 fn environment() -> Environment {
     Environment {
-        directory: "/srv".into(),
+        directory: "/home/ada/site".into(),
         executable: "/opt/release/release-cli".into(),
         temporary: "/tmp".into(),
         home: Some("/home/ada".into()),
@@ -93,7 +93,7 @@ fn flags_override_the_file() {
         ..push()
     };
     let deployment = file(TWO_HOSTS).deployment(&args, &environment()).unwrap();
-    assert_eq!(deployment.source, Path::new("/srv/other"));
+    assert_eq!(deployment.source, Path::new("/home/ada/site/other"));
     for host in &deployment.hosts {
         assert_eq!(host.destination, Path::new("/mnt/release"));
     }

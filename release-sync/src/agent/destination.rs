@@ -1,5 +1,6 @@
 //! The destination as a session finds it.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use super::fault::Failure;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::filter::Filter;
+use crate::plan::{self, Owners, Situation};
 use crate::scan::{Names, Scan, ScanOptions, Written, scan_tree};
 use crate::store::{self, Lock, Store, Undo};
 use crate::tree::FoundKind;
@@ -193,9 +195,10 @@ fn inspect(
         Ok(store) => {
             let marker = store.marker().map_err(unusable)?;
             let scan = observe(begin, Some(&store), &store.tree, filter).map_err(unusable)?;
-            let observed = scan.manifest(&names_of(begin, &store)).ok();
-            let intact = observed.as_ref().zip(marker).and_then(|(observed, (marker, _))| {
-                class_of(&store, observed, marker.release, superuser)
+            let names = names_of(begin, &store);
+            let observed = scan.manifest(&names).ok();
+            let intact = marker.and_then(|(marker, _)| {
+                class_of(begin, &store, &scan, &names, marker.release, superuser)
             });
             Have { intact, ..have(&scan, observed.as_ref(), superuser, marker) }
         }
@@ -209,23 +212,44 @@ fn inspect(
     Ok(())
 }
 
-/// In which class the tree is the release that it claims to be.
+/// In which class the tree is the release that it claims to be: by its digest, or else because there
+/// would be nothing to do to make it so.
 fn class_of(
+    begin: &Begin,
     store: &Store,
-    observed: &Manifest,
+    scan: &Scan,
+    names: &Names,
     release: ReleaseId,
     superuser: bool,
 ) -> Option<ProofClass> {
-    if observed.release_id() == release {
+    if scan.manifest(names).ok()?.release_id() == release {
         return Some(ProofClass::Full);
     }
-    if superuser {
+    let manifest = Manifest::decode(&store.manifest().ok()??).ok()?;
+    if manifest.release_id() != release {
         return None;
     }
-    let claimed = Manifest::decode(&store.manifest().ok()??).ok()?;
-    let class = ProofClass::WithoutOwner;
-    (claimed.release_id() == release && claimed.proof(class) == observed.proof(class))
-        .then_some(class)
+    let owners = superuser.then(|| owners_of(&manifest, names));
+    let plan = plan::plan(&Situation {
+        manifest: &manifest,
+        tree: &scan.found,
+        holding: &scan.excluded_in,
+        mounts: &scan.mounts,
+        kept: &[],
+        staged: &HashSet::new(),
+        owners: owners.as_ref(),
+        delete: begin.delete,
+    });
+    let class = if superuser { ProofClass::Full } else { ProofClass::WithoutOwner };
+    plan.is_empty().then_some(class)
+}
+
+/// The numbers that a manifest's users and groups have here.
+pub(super) fn owners_of(manifest: &Manifest, names: &Names) -> Owners {
+    Owners {
+        users: manifest.users().iter().map(|user| names.resolve_user(user)).collect(),
+        groups: manifest.groups().iter().map(|group| names.resolve_group(group)).collect(),
+    }
 }
 
 fn filter_of(begin: &Begin) -> Result<Filter, Failure> {

@@ -6,16 +6,16 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use release_core::{Manifest, ReleaseId};
+use release_core::{Manifest, RelPath, ReleaseId};
 
 use super::Event;
 use super::ask::{self, Asker, Lacking};
-use super::destination::{Destination, observe_after};
+use super::destination::{Destination, observe_after, owners_of};
 use super::fault::{Failure, chain};
 use super::limits::{Budget, PROGRESS};
 use super::streams::Sender;
 use super::worker::{FileOutcome, Outcome, Pool, Shared};
-use crate::plan::{self, Action, Obstacle, Origin, Owners, Plan, Situation};
+use crate::plan::{self, Action, Obstacle, Origin, Plan, Situation};
 use crate::scan::{Written, coarse_now, settle};
 use crate::session::MOST_REFUSALS;
 use crate::store::{Commit, Keepsakes, Stage, Undo, WriteError, discard_stages};
@@ -64,10 +64,7 @@ impl Staging {
         let unusable = |error: io::Error| Failure::io(FaultKind::Destination, "staging", &error);
         let mut destination = destination;
         let release = manifest.release_id();
-        let owners = destination.superuser.then(|| Owners {
-            users: manifest.users().iter().map(|u| destination.names.resolve_user(u)).collect(),
-            groups: manifest.groups().iter().map(|g| destination.names.resolve_group(g)).collect(),
-        });
+        let owners = destination.superuser.then(|| owners_of(&manifest, &destination.names));
         let stage = Stage::open(&destination.store.private, release).map_err(unusable)?;
         let leftovers = stage.sift(&manifest).map_err(unusable)?;
         let keepsakes = Keepsakes::gather(&destination.store, release).map_err(unusable)?;
@@ -302,8 +299,10 @@ impl Staging {
         let scan = observe_after(&self.destination, &self.written)
             .map_err(failed("scanning the new tree"))?;
         self.destination.names.prefer(manifest.users(), manifest.groups());
+        let spared = self.spared();
+        let counts = |path: &RelPath| !spared(path) || manifest.find(path).is_some();
         let observed = scan
-            .manifest(&self.destination.names)
+            .manifest_of(&self.destination.names, counts)
             .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
         let proof = self.destination.proof_of(release, &observed);
         if !self.is_proof(&proof) {
@@ -314,6 +313,15 @@ impl Staging {
             .and_then(|()| commit.clean_up())
             .map_err(failed("writing the marker"))?;
         Ok(Settled { proof, deleted: committed.deleted, notes: Vec::new() })
+    }
+
+    /// What may stand in the tree beside the release: everything where nothing is deleted, else
+    /// directories with something in them that is to stay.
+    fn spared(&self) -> impl Fn(&RelPath) -> bool {
+        let kept = self.plan.kept.iter().map(|&old| self.shared.tree[old as usize].path.clone());
+        let kept: HashSet<RelPath> = kept.collect();
+        let delete = self.destination.begin.delete;
+        move |path| !delete || kept.contains(path)
     }
 
     fn begin_undo(&self) -> io::Result<Option<Undo>> {

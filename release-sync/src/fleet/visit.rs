@@ -33,6 +33,7 @@ pub(super) struct Visit<'a> {
 struct Findings {
     have: Option<Have>,
     unchanged: bool,
+    undone: bool,
     settled: Option<Settled>,
     release: Option<release_core::ReleaseId>,
     notes: Vec<String>,
@@ -59,7 +60,8 @@ impl<'a> Visit<'a> {
         gate: &Gate,
         slots: &Slots,
     ) -> HostReport {
-        let mut findings = Findings::default();
+        let undone = matches!(goal, Goal::Undo);
+        let mut findings = Findings { undone, ..Findings::default() };
         let waker = match Waker::new() {
             Ok(waker) => waker,
             Err(source) => {
@@ -208,6 +210,7 @@ impl<'a> Visit<'a> {
     ) -> HostReport {
         let (outcome, error) = match result {
             Ok(()) if findings.settled.is_some() && findings.unchanged => (Outcome::Unchanged, None),
+            Ok(()) if findings.settled.is_some() && findings.undone => (Outcome::Undone, None),
             Ok(()) if findings.settled.is_some() => (Outcome::Committed, None),
             Ok(()) => (Outcome::Failed, Some(Error::Cancelled)),
             Err(error @ Error::ReadOnly { .. }) => (Outcome::ReadOnly, Some(error)),
