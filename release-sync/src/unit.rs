@@ -75,15 +75,32 @@ mod tests {
     use release_core::{Digest, Entry, Kind, Meta, Principal, RelPath, Timestamp};
 
     fn manifest(sizes: &[u64]) -> Manifest {
-        let meta = Meta { mode: 0o644, user: 0, group: 0, mtime: Timestamp::default() };
-        let root = Entry { path: RelPath::root(), meta, kind: Kind::Directory };
+        let meta = Meta {
+            mode: 0o644,
+            user: 0,
+            group: 0,
+            mtime: Timestamp::default(),
+        };
+        let root = Entry {
+            path: RelPath::root(),
+            meta,
+            kind: Kind::Directory,
+        };
         let files = sizes.iter().enumerate().map(|(n, &size)| Entry {
             path: RelPath::parse(format!("{n:05}").as_bytes()).unwrap(),
             meta,
-            kind: Kind::File { size, digest: Digest::of(b"") },
+            kind: Kind::File {
+                size,
+                digest: Digest::of(b""),
+            },
         });
         let table = vec![Principal { id: 0, name: None }];
-        Manifest::new(table.clone(), table, std::iter::once(root).chain(files).collect()).unwrap()
+        Manifest::new(
+            table.clone(),
+            table,
+            std::iter::once(root).chain(files).collect(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -93,9 +110,14 @@ mod tests {
         let units = Units::of(&manifest);
         let mut seen = 0;
         for unit in 0.. {
-            let Some(range) = units.range(unit) else { break };
+            let Some(range) = units.range(unit) else {
+                break;
+            };
             let bytes: u64 = range.clone().map(|n| sizes[n as usize - 1]).sum();
-            assert!(bytes <= UNIT_BYTES || range.len() == 1, "{bytes} bytes in {range:?}");
+            assert!(
+                bytes <= UNIT_BYTES || range.len() == 1,
+                "{bytes} bytes in {range:?}"
+            );
             for entry in range {
                 seen += 1;
                 assert_eq!(units.of_entry(entry), Some(unit));
