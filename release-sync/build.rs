@@ -17,7 +17,10 @@ fn main() {
         file.hash(&mut hasher);
         std::fs::read(file).unwrap_or_default().hash(&mut hasher);
     }
-    println!("cargo:rustc-env=RELEASE_SYNC_BUILD_ID={:016x}", hasher.finish());
+    println!(
+        "cargo:rustc-env=RELEASE_SYNC_BUILD_ID={:016x}",
+        hasher.finish()
+    );
 }
 
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {

@@ -126,6 +126,9 @@ impl File {
     fn options(&self, environment: &Environment) -> Result<Options, Failure> {
         let sync = &self.config.sync;
         Ok(Options {
+            bwlimit: 0,
+            bwlimit_total: 0,
+            retries: Options::default().retries,
             delete: sync.delete,
             checksum: sync.checksum,
             exclude: sync.exclude.clone(),
@@ -152,6 +155,7 @@ impl File {
             }
         };
         Ok(SshOptions {
+            proxy_command: None,
             identity,
             known_hosts: self.directory.join(&ssh.known_hosts),
             host_keys: match ssh.host_keys {

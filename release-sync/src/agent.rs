@@ -68,7 +68,9 @@ pub fn serve(
         state: State::Idle,
     };
     if let Err(failure) = server.run(&received) {
-        server.sender.send(&ToController::Fault(failure.into_fault()));
+        server
+            .sender
+            .send(&ToController::Fault(failure.into_fault()));
     }
     server.sender.finish();
 }
@@ -134,7 +136,8 @@ impl Server {
                 Ok(())
             }
             (Order::Same(release), State::Open(destination)) => {
-                self.sender.send(&ToController::Staged(destination.nothing_to_do(release)));
+                self.sender
+                    .send(&ToController::Staged(destination.nothing_to_do(release)));
                 self.session.handle_staged();
                 self.state = State::Same(destination, release);
                 Ok(())
@@ -164,7 +167,10 @@ impl Server {
             }
             // A payload that crossed our last word, or the controller's goodbye.
             (Order::Payload(_) | Order::Abort, _) => Ok(()),
-            _ => Err(Failure::new(FaultKind::Protocol, "a message out of its turn")),
+            _ => Err(Failure::new(
+                FaultKind::Protocol,
+                "a message out of its turn",
+            )),
         }
     }
 
@@ -190,7 +196,9 @@ impl Server {
         &mut self,
         act: impl FnOnce(&mut Staging, &Sender) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let State::Staging(staging) = &mut self.state else { return Ok(()) };
+        let State::Staging(staging) = &mut self.state else {
+            return Ok(());
+        };
         act(staging, &self.sender)?;
         if let Some(staged) = staging.complete() {
             self.sender.send(&ToController::Staged(staged));

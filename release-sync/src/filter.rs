@@ -73,8 +73,14 @@ impl Filter {
 
     /// A filter that lets everything through.
     pub(crate) fn none() -> Self {
-        let table = || Table { set: RegexSet::empty(), rules: Vec::new() };
-        Self { names: table(), paths: table() }
+        let table = || Table {
+            set: RegexSet::empty(),
+            rules: Vec::new(),
+        };
+        Self {
+            names: table(),
+            paths: table(),
+        }
     }
 
     /// Does this filter let everything through?

@@ -28,7 +28,10 @@ use self::visit::Visit;
 use crate::filter::Filter;
 use crate::session::Goal;
 use crate::wire::{MAX_PATTERNS, PATTERN_COST};
-use crate::{Error, Event, Host, HostReport, HostStatus, Monitor, Options, Reach, Report};
+use crate::{
+    Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options, Reach,
+    Report,
+};
 
 /// Frames of payload that are kept in memory, in bytes; more of them go to a file.
 const CACHE_BUDGET: usize = 256 << 20;
@@ -54,7 +57,11 @@ impl Fleet {
             }
         }
         check_patterns(&options)?;
-        Ok(Self { hosts, options, cancel: Cancel::default() })
+        Ok(Self {
+            hosts,
+            options,
+            cancel: Cancel::default(),
+        })
     }
 
     /// A handle that stops whatever this fleet is doing.
@@ -75,7 +82,12 @@ impl Fleet {
         let goal = Goal::Push(Arc::clone(&source.release));
         let hosts = self.visit_all(&goal, cache.as_ref(), generation, monitor);
         let seconds = started.elapsed().as_secs_f64();
-        Report { release: Some(source.release()), generation, hosts, seconds }
+        Report {
+            release: Some(source.release()),
+            generation,
+            hosts,
+            seconds,
+        }
     }
 
     /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.
@@ -88,13 +100,31 @@ impl Fleet {
         })
     }
 
+    /// Finds out what [`push`](Self::push) would do to each host, and changes nothing. `itemize` lists
+    /// every change.
+    pub fn plan(&self, source: &Source, itemize: bool, monitor: &dyn Monitor) -> Vec<HostPlan> {
+        let _ = (source, itemize, monitor);
+        unimplemented!()
+    }
+
+    /// Finds out whether each host can be reached and worked on, without looking at its tree.
+    pub fn probe(&self, monitor: &dyn Monitor) -> Vec<HostProbe> {
+        let _ = monitor;
+        unimplemented!()
+    }
+
     /// Sends every host back to the tree that its last commit displaced. Needs no source and no
     /// transfer. `generation` is that of this run: going back is a deploy too.
     pub fn undo(&self, generation: Generation, monitor: &dyn Monitor) -> Report {
         let started = Instant::now();
         let hosts = self.visit_all(&Goal::Undo, None, generation, monitor);
         let release = common_release(&hosts);
-        Report { release, generation, hosts, seconds: started.elapsed().as_secs_f64() }
+        Report {
+            release,
+            generation,
+            hosts,
+            seconds: started.elapsed().as_secs_f64(),
+        }
     }
 
     fn visit_all(
@@ -120,11 +150,18 @@ impl Fleet {
     fn each<R: Send>(&self, run: impl Fn(&Host) -> R + Sync) -> Vec<R> {
         std::thread::scope(|scope| {
             let run = &run;
-            let threads: Vec<_> =
-                self.hosts.iter().map(|host| scope.spawn(move || run(host))).collect();
+            let threads: Vec<_> = self
+                .hosts
+                .iter()
+                .map(|host| scope.spawn(move || run(host)))
+                .collect();
             threads
                 .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
                 .collect()
         })
     }
@@ -133,7 +170,10 @@ impl Fleet {
 /// Hosts are told both lists in one message, and make one filter of them.
 fn check_patterns(options: &Options) -> Result<(), Error> {
     let patterns = [&options.exclude[..], &options.protect].concat();
-    let bytes: usize = patterns.iter().map(|pattern| pattern.len() + PATTERN_COST).sum();
+    let bytes: usize = patterns
+        .iter()
+        .map(|pattern| pattern.len() + PATTERN_COST)
+        .sum();
     if bytes > MAX_PATTERNS {
         return Err(Error::Pattern {
             pattern: format!("({} patterns)", patterns.len()),
@@ -143,9 +183,24 @@ fn check_patterns(options: &Options) -> Result<(), Error> {
     Filter::new(&patterns).map(|_| ())
 }
 
+/// Makes a local directory equal to a tree on a host: a push with the roles exchanged. The host's
+/// `destination` is the tree that is read; nothing is changed there. `into` is made if it is missing.
+pub fn pull(
+    host: &Host,
+    into: &std::path::Path,
+    options: &Options,
+    monitor: &dyn Monitor,
+) -> HostReport {
+    let _ = (host, into, options, monitor);
+    unimplemented!()
+}
+
 fn common_release(hosts: &[HostReport]) -> Option<ReleaseId> {
     let first = hosts.iter().find_map(|host| host.release)?;
-    hosts.iter().all(|host| host.release.is_none_or(|own| own == first)).then_some(first)
+    hosts
+        .iter()
+        .all(|host| host.release.is_none_or(|own| own == first))
+        .then_some(first)
 }
 
 #[cfg(test)]
@@ -157,7 +212,10 @@ mod tests {
 
     fn excluding(count: usize, length: usize) -> Options {
         let pattern = |number| format!("/{number:0>length$}", length = length - 1);
-        Options { exclude: (0..count).map(pattern).collect(), ..Options::default() }
+        Options {
+            exclude: (0..count).map(pattern).collect(),
+            ..Options::default()
+        }
     }
 
     #[test]
@@ -165,7 +223,11 @@ mod tests {
         let source = tempfile::tempdir().unwrap();
         let destination = tempfile::tempdir().unwrap();
         std::fs::write(source.path().join("file"), "content").unwrap();
-        std::fs::write(destination.path().join("0000000000000000000000000001499"), "").unwrap();
+        std::fs::write(
+            destination.path().join("0000000000000000000000000001499"),
+            "",
+        )
+        .unwrap();
         let host = Host {
             name: String::from("host"),
             destination: destination.path().to_owned(),
@@ -175,7 +237,10 @@ mod tests {
         let source = scan(source.path(), &fleet.options, &()).unwrap();
         let report = fleet.push(&source, Generation::new(1), &());
         assert_eq!(report.hosts[0].outcome, Outcome::Committed, "{report:?}");
-        assert_eq!(std::fs::read(destination.path().join("file")).unwrap(), b"content");
+        assert_eq!(
+            std::fs::read(destination.path().join("file")).unwrap(),
+            b"content"
+        );
         let excluded = destination.path().join("0000000000000000000000000001499");
         assert!(excluded.exists(), "it is neither sent nor deleted");
     }

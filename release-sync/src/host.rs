@@ -50,6 +50,10 @@ pub struct SshOptions {
     pub known_hosts: PathBuf,
     /// What is done about a host whose key is not known.
     pub host_keys: HostKeys,
+    /// A command whose standard input and output lead to the host's SSH server, in place of a TCP
+    /// connection: OpenSSH's `ProxyCommand`, run by `/bin/sh`. `%h` stands for the host's address, `%p`
+    /// for its port, `%r` for the user, `%%` for a percent sign.
+    pub proxy_command: Option<String>,
     /// Longest time for TCP, key exchange and log-in together.
     pub connect_timeout: Duration,
     /// Where the agents lie: `release-agent` for this machine's architecture, or

@@ -3,10 +3,10 @@
 // Both ends share these layers; a build for one end leaves the other's part unused.
 #![cfg_attr(not(feature = "ssh"), allow(dead_code, unused_imports))]
 
-#[cfg(feature = "ssh")]
-mod bootstrap;
 #[cfg(feature = "fs")]
 mod agent;
+#[cfg(feature = "ssh")]
+mod bootstrap;
 #[cfg(feature = "fs")]
 mod confine;
 mod delta;
@@ -34,12 +34,12 @@ mod wire;
 pub use agent::serve;
 pub use error::Error;
 #[cfg(feature = "ssh")]
-pub use fleet::{Cancel, Fleet, Source, scan};
+pub use fleet::{Cancel, Fleet, Source, pull, scan};
 pub use host::{Host, HostKeys, Identity, Reach, SshOptions, SshTarget};
 pub use monitor::{Event, HostState, Monitor};
 pub use options::Options;
 pub use release_core::{Digest, Generation, Manifest, Proof, ProofClass, RelPath, ReleaseId};
-pub use report::{Counts, HostReport, HostStatus, Outcome, Report};
+pub use report::{Counts, HostPlan, HostProbe, HostReport, HostStatus, Outcome, PlanItem, Report};
 
 /// Names the sources that this build was made from: 16 hexadecimal digits.
 pub const BUILD_ID: &str = env!("RELEASE_SYNC_BUILD_ID");

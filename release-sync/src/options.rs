@@ -31,6 +31,12 @@ pub struct Options {
     pub holder: String,
     /// Longest silence of a host before its session is given up. Default: 30 s.
     pub silence: Duration,
+    /// Most bytes a second that are sent to one host; 0: as many as go. Default: 0.
+    pub bwlimit: u64,
+    /// Most bytes a second that are sent to all hosts together; 0: as many as go. Default: 0.
+    pub bwlimit_total: u64,
+    /// How often a host is tried again after a failure that may pass. Default: 2.
+    pub retries: u32,
     /// How SSH is spoken; needed where a host is reached over it.
     pub ssh: Option<SshOptions>,
 }
@@ -50,6 +56,9 @@ impl Default for Options {
             allow_empty: false,
             holder: String::from("release-sync"),
             silence: Duration::from_secs(30),
+            bwlimit: 0,
+            bwlimit_total: 0,
+            retries: 2,
             ssh: None,
         }
     }

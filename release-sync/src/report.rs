@@ -121,3 +121,64 @@ pub struct HostStatus {
     /// Why nothing is known of the host.
     pub error: Option<Error>,
 }
+
+/// What a push would do to a host.
+#[derive(Debug)]
+pub struct HostPlan {
+    /// The host's name.
+    pub host: String,
+    /// What the tree's marker claims; `None` without a marker.
+    pub marker: Option<release_core::Marker>,
+    /// Would nothing change?
+    pub unchanged: bool,
+    /// Entries that would be made.
+    pub created: u64,
+    /// Entries whose content would change.
+    pub changed: u64,
+    /// Entries of which only mode, owner or time would change.
+    pub attributes: u64,
+    /// Entries that would be deleted.
+    pub deleted: u64,
+    /// Files whose content would be sent, whole or as a delta.
+    pub files_sent: u64,
+    /// Their bytes. What a delta would save is not known before it is made.
+    pub bytes_wanted: u64,
+    /// Bytes of content that the host has elsewhere.
+    pub local_bytes: u64,
+    /// Each change, in the order of the manifest, deletions last; empty unless it was asked for.
+    pub items: Vec<PlanItem>,
+    /// From the start of this host's work to its end, in seconds.
+    pub seconds: f64,
+    /// Why nothing is known of the host, or why a push would be refused.
+    pub error: Option<Error>,
+}
+
+/// One change that a push would make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanItem {
+    /// What would change, in the eleven letters of rsync's `%i`; `*deleting  ` for a deletion.
+    pub flags: String,
+    /// Where.
+    pub path: release_core::RelPath,
+}
+
+/// What a host was found to be like, without looking at its tree.
+#[derive(Debug)]
+pub struct HostProbe {
+    /// The host's name.
+    pub host: String,
+    /// The agent's build id.
+    pub agent: Option<String>,
+    /// Can the agent set owners?
+    pub superuser: Option<bool>,
+    /// Free space at the destination, in bytes.
+    pub free: Option<u64>,
+    /// How far the host's clock is ahead of ours, in seconds; half a round trip is its error.
+    pub clock_ahead: Option<f64>,
+    /// Bytes of the agent's upload; 0 where it was there.
+    pub agent_bytes: u64,
+    /// From the start of this host's work to its end, in seconds.
+    pub seconds: f64,
+    /// What is wrong.
+    pub error: Option<Error>,
+}

@@ -51,8 +51,10 @@ pub(crate) struct ScanOptions<'a> {
     pub(crate) cancel: &'a AtomicBool,
 }
 
-static UNWATCHED: Progress =
-    Progress { entries: AtomicU64::new(0), bytes_hashed: AtomicU64::new(0) };
+static UNWATCHED: Progress = Progress {
+    entries: AtomicU64::new(0),
+    bytes_hashed: AtomicU64::new(0),
+};
 static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl<'a> ScanOptions<'a> {

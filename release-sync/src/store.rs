@@ -145,7 +145,11 @@ pub(crate) fn open_or_make(path: &Path) -> io::Result<Root> {
 pub(crate) fn open_below(root: &Root, path: &RelPath, make: bool) -> io::Result<Root> {
     let mut opened = root.try_clone()?;
     for name in path.components() {
-        opened = if make { make_directory(&opened, name)? } else { subdirectory(&opened, name)? };
+        opened = if make {
+            make_directory(&opened, name)?
+        } else {
+            subdirectory(&opened, name)?
+        };
     }
     Ok(opened)
 }
@@ -157,7 +161,9 @@ fn open_private(tree: &Root) -> io::Result<Root> {
 /// Opens a directory inside another as a root of its own.
 fn subdirectory(root: &Root, name: &[u8]) -> io::Result<Root> {
     let path = RelPath::parse(name).map_err(io::Error::other)?;
-    let below = root.path().join(Path::new(std::ffi::OsStr::from_bytes(name)));
+    let below = root
+        .path()
+        .join(Path::new(std::ffi::OsStr::from_bytes(name)));
     Ok(Root::from_fd(root.directory(&path)?, below))
 }
 
@@ -203,7 +209,10 @@ fn make_private(tree: &Root) -> io::Result<()> {
         let group = rustix::fs::Gid::from_raw(root.st_gid);
         rustix::fs::fchown(&private, Some(owner), Some(group))?;
     }
-    let mtime = Timestamp { seconds: root.st_mtime, nanos: root.st_mtime_nsec as u32 };
+    let mtime = Timestamp {
+        seconds: root.st_mtime,
+        nanos: root.st_mtime_nsec as u32,
+    };
     match attributes::set_mtime(tree.as_fd(), mtime) {
         // Only an owner can; then the next commit, which sets the root's mtime, fails and says so.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
@@ -223,7 +232,10 @@ fn read_small(directory: &Root, name: &[u8], limit: usize) -> io::Result<Option<
     let mut bytes = Vec::with_capacity((stat.st_size.max(0) as usize).min(limit));
     file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than it can be"));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "larger than it can be",
+        ));
     }
     Ok(Some((bytes, stat.st_mtime)))
 }
@@ -245,7 +257,11 @@ fn put(directory: &Root, name: &[u8], content: &[u8]) -> io::Result<()> {
 
 /// Makes a file that was not there, readable and writable for its owner alone.
 fn create(directory: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
-    let flags =
-        OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?)
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(
+        directory,
+        name,
+        flags,
+        Mode::RUSR | Mode::WUSR,
+    )?)
 }

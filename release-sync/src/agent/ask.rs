@@ -7,9 +7,9 @@ use std::sync::mpsc;
 
 use release_core::Manifest;
 
+use super::Event;
 use super::limits::Budget;
 use super::streams::Sender;
-use super::Event;
 use crate::confine::Root;
 use crate::delta::{Blocks, Signature, SignatureBuilder};
 use crate::tree::{Found, FoundKind};
@@ -49,9 +49,14 @@ impl Asker {
         std::thread::spawn(move || {
             self.ask(&sender);
             let sizes = self.lacking.iter().filter_map(|lacking| {
-                self.manifest.entries()[lacking.entry as usize].file().map(|(size, _)| size)
+                self.manifest.entries()[lacking.entry as usize]
+                    .file()
+                    .map(|(size, _)| size)
             });
-            let end = ToController::WantEnd { files: self.lacking.len() as u64, bytes: sizes.sum() };
+            let end = ToController::WantEnd {
+                files: self.lacking.len() as u64,
+                bytes: sizes.sum(),
+            };
             // An error means that the session is over.
             let _ = events.send(Event::Asked(end));
         });
@@ -60,7 +65,9 @@ impl Asker {
     fn ask(&self, sender: &Sender) {
         let unit_of = |lacking: &Lacking| self.units.of_entry(lacking.entry);
         for group in self.lacking.chunk_by(|a, b| unit_of(a) == unit_of(b)) {
-            let Some(unit) = group.first().and_then(unit_of) else { continue };
+            let Some(unit) = group.first().and_then(unit_of) else {
+                continue;
+            };
             let asks: Vec<Ask> = group.iter().map(|lacking| self.ask_for(lacking)).collect();
             let frame = Want::encode(unit, &asks);
             self.window.take(frame.len());
@@ -73,16 +80,22 @@ impl Asker {
 
     fn ask_for(&self, lacking: &Lacking) -> Ask {
         let entry = &self.manifest.entries()[lacking.entry as usize];
-        let basis = lacking.basis.zip(entry.file()).and_then(|(basis, (size, _))| {
-            self.basis(&self.tree[basis as usize], size)
-        });
-        Ask { entry: lacking.entry, basis }
+        let basis = lacking
+            .basis
+            .zip(entry.file())
+            .and_then(|(basis, (size, _))| self.basis(&self.tree[basis as usize], size));
+        Ask {
+            entry: lacking.entry,
+            basis,
+        }
     }
 
     /// The signature of the old file for a new one of `new_size` bytes; none if it can't be read, is not
     /// as it was, or would not pay: then the whole file is asked for.
     fn basis(&self, found: &Found, new_size: u64) -> Option<Basis> {
-        let FoundKind::File { size, .. } = found.kind else { return None };
+        let FoundKind::File { size, .. } = found.kind else {
+            return None;
+        };
         let blocks = Blocks::of(size).filter(|&blocks| pays(blocks, new_size))?;
         let file = self.root.file(&found.path).ok()?;
         let signature = signature(&file, size, blocks).ok()?;

@@ -63,10 +63,15 @@ impl Destination {
         let superuser = welcome.superuser;
         sender.send(&ToController::Welcome(welcome));
         let names = names_of(&begin, &store);
-        let scan = observe(&begin, Some(&store), &store.tree, &filter)
-            .map_err(unusable("scanning it"))?;
+        let scan =
+            observe(&begin, Some(&store), &store.tree, &filter).map_err(unusable("scanning it"))?;
         let observed = scan.manifest(&names).ok();
-        sender.send(&ToController::Have(have(&scan, observed.as_ref(), superuser, marker)));
+        sender.send(&ToController::Have(have(
+            &scan,
+            observed.as_ref(),
+            superuser,
+            marker,
+        )));
         let marker = marker.map(|(marker, _)| marker);
         Ok(Some(Self {
             begin,
@@ -108,13 +113,19 @@ impl Destination {
     /// Notes that the tree is the release by this deploy, too.
     pub(super) fn confirm(&self, release: ReleaseId) -> Result<Settled, Failure> {
         let observed = self.observed.as_ref().ok_or_else(|| {
-            Failure::new(FaultKind::Internal, "the tree was said to be the release, but is unread")
+            Failure::new(
+                FaultKind::Internal,
+                "the tree was said to be the release, but is unread",
+            )
         })?;
-        self.record(release, observed, &self.scan).map_err(|error| {
-            Failure::io(FaultKind::Destination, "writing the marker", &error)
-        })?;
+        self.record(release, observed, &self.scan)
+            .map_err(|error| Failure::io(FaultKind::Destination, "writing the marker", &error))?;
         let proof = self.proof_of(release, observed);
-        Ok(Settled { proof, deleted: 0, notes: Vec::new() })
+        Ok(Settled {
+            proof,
+            deleted: 0,
+            notes: Vec::new(),
+        })
     }
 
     /// Writes down what the tree is: manifest and index where they differ from what is there, and then
@@ -125,7 +136,10 @@ impl Destination {
         manifest: &Manifest,
         scan: &Scan,
     ) -> io::Result<()> {
-        let marker = Marker { release, generation: self.begin.generation };
+        let marker = Marker {
+            release,
+            generation: self.begin.generation,
+        };
         if self.marker.map(|marker| marker.release) != Some(release) {
             self.store.set_manifest(manifest)?;
         }
@@ -181,8 +195,18 @@ fn inspect(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let superuser = rustix::process::geteuid().is_root();
             let build = crate::BUILD_ID.to_owned();
-            sender.send(&ToController::Welcome(Welcome { build, superuser, free: 0 }));
-            let have = Have { marker: None, proofs: Vec::new(), intact: None, files: 0, bytes: 0 };
+            sender.send(&ToController::Welcome(Welcome {
+                build,
+                superuser,
+                free: 0,
+            }));
+            let have = Have {
+                marker: None,
+                proofs: Vec::new(),
+                intact: None,
+                files: 0,
+                bytes: 0,
+            };
             sender.send(&ToController::Have(have));
             return Ok(());
         }
@@ -200,7 +224,10 @@ fn inspect(
             let intact = marker.and_then(|(marker, _)| {
                 class_of(begin, &store, &scan, &names, marker.release, superuser)
             });
-            Have { intact, ..have(&scan, observed.as_ref(), superuser, marker) }
+            Have {
+                intact,
+                ..have(&scan, observed.as_ref(), superuser, marker)
+            }
         }
         Err(tree) => {
             let scan = observe(begin, None, &tree, filter).map_err(unusable)?;
@@ -240,20 +267,37 @@ fn class_of(
         owners: owners.as_ref(),
         delete: begin.delete,
     });
-    let class = if superuser { ProofClass::Full } else { ProofClass::WithoutOwner };
+    let class = if superuser {
+        ProofClass::Full
+    } else {
+        ProofClass::WithoutOwner
+    };
     plan.is_empty().then_some(class)
 }
 
 /// The numbers that a manifest's users and groups have here.
 pub(super) fn owners_of(manifest: &Manifest, names: &Names) -> Owners {
     Owners {
-        users: manifest.users().iter().map(|user| names.resolve_user(user)).collect(),
-        groups: manifest.groups().iter().map(|group| names.resolve_group(group)).collect(),
+        users: manifest
+            .users()
+            .iter()
+            .map(|user| names.resolve_user(user))
+            .collect(),
+        groups: manifest
+            .groups()
+            .iter()
+            .map(|group| names.resolve_group(group))
+            .collect(),
     }
 }
 
 fn filter_of(begin: &Begin) -> Result<Filter, Failure> {
-    let patterns: Vec<String> = begin.exclude.iter().chain(&begin.protect).cloned().collect();
+    let patterns: Vec<String> = begin
+        .exclude
+        .iter()
+        .chain(&begin.protect)
+        .cloned()
+        .collect();
     Filter::new(&patterns).map_err(|error| Failure::new(FaultKind::Protocol, error.to_string()))
 }
 
@@ -272,7 +316,11 @@ fn names_of(begin: &Begin, store: &Store) -> Names {
 fn welcome(tree: &Root) -> Welcome {
     let free = rustix::fs::fstatvfs(tree).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
     let superuser = rustix::process::geteuid().is_root();
-    Welcome { build: crate::BUILD_ID.to_owned(), superuser, free }
+    Welcome {
+        build: crate::BUILD_ID.to_owned(),
+        superuser,
+        free,
+    }
 }
 
 fn have(
@@ -281,8 +329,11 @@ fn have(
     superuser: bool,
     marker: Option<(Marker, i64)>,
 ) -> Have {
-    let classes: &[ProofClass] =
-        if superuser { &[ProofClass::Full] } else { &[ProofClass::Full, ProofClass::WithoutOwner] };
+    let classes: &[ProofClass] = if superuser {
+        &[ProofClass::Full]
+    } else {
+        &[ProofClass::Full, ProofClass::WithoutOwner]
+    };
     let proofs = observed
         .map(|manifest| classes.iter().map(|&class| manifest.proof(class)).collect())
         .unwrap_or_default();
@@ -290,8 +341,16 @@ fn have(
         FoundKind::File { size, .. } => Some(size),
         _ => None,
     });
-    let (files, bytes) = sizes.fold((0, 0u64), |(n, sum), size| (n + 1, sum.saturating_add(size)));
-    Have { marker, proofs, intact: None, files, bytes }
+    let (files, bytes) = sizes.fold((0, 0u64), |(n, sum), size| {
+        (n + 1, sum.saturating_add(size))
+    });
+    Have {
+        marker,
+        proofs,
+        intact: None,
+        files,
+        bytes,
+    }
 }
 
 /// Opens the destination, inside `limit` if there is one, and makes it if it is missing and `make` says
@@ -300,9 +359,16 @@ fn open_tree(begin: &Begin, limit: Option<&Path>, make: bool) -> io::Result<Root
     let path = PathBuf::from(std::ffi::OsStr::from_bytes(&begin.destination));
     let Some(limit) = limit else {
         if path.as_os_str().is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no destination was named"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "no destination was named",
+            ));
         }
-        return if make { store::open_or_make(&path) } else { Root::open(&path) };
+        return if make {
+            store::open_or_make(&path)
+        } else {
+            Root::open(&path)
+        };
     };
     let below = match path.strip_prefix(limit) {
         Ok(below) => below,
@@ -313,6 +379,10 @@ fn open_tree(begin: &Begin, limit: Option<&Path>, make: bool) -> io::Result<Root
         }
     };
     let below = RelPath::parse(below.as_os_str().as_bytes()).map_err(io::Error::other)?;
-    let root = if make { store::open_or_make(limit)? } else { Root::open(limit)? };
+    let root = if make {
+        store::open_or_make(limit)?
+    } else {
+        Root::open(limit)?
+    };
     store::open_below(&root, &below, make)
 }

@@ -18,7 +18,10 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn new(kind: FaultKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into() }
+        Self {
+            kind,
+            reason: reason.into(),
+        }
     }
 
     /// A failure of I/O: a full disk and a read-only one are kinds of their own.
@@ -33,7 +36,10 @@ impl Failure {
 
     pub(super) fn into_fault(self) -> Fault {
         // A control frame holds 64 KiB; a reason need not be longer than a few lines.
-        Fault { kind: self.kind, reason: self.reason.chars().take(2000).collect() }
+        Fault {
+            kind: self.kind,
+            reason: self.reason.chars().take(2000).collect(),
+        }
     }
 }
 

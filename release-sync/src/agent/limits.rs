@@ -31,14 +31,21 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, used: Mutex::new(0), freed: Condvar::new() }
+        Self {
+            limit,
+            used: Mutex::new(0),
+            freed: Condvar::new(),
+        }
     }
 
     /// Waits until there is room, and takes it.
     pub(super) fn take(&self, amount: usize) {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         let full = |used: &mut usize| *used > 0 && *used + amount > self.limit;
-        let mut used = self.freed.wait_while(used, full).unwrap_or_else(PoisonError::into_inner);
+        let mut used = self
+            .freed
+            .wait_while(used, full)
+            .unwrap_or_else(PoisonError::into_inner);
         *used += amount;
     }
 

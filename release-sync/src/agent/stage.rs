@@ -20,9 +20,7 @@ use crate::scan::{Written, coarse_now, settle};
 use crate::session::MOST_REFUSALS;
 use crate::store::{Commit, Keepsakes, Stage, Undo, WriteError, discard_stages};
 use crate::unit::Units;
-use crate::wire::{
-    Ask, FaultKind, Payload, Refusal, Settled, Staged, ToController, Want,
-};
+use crate::wire::{Ask, FaultKind, Payload, Refusal, Settled, Staged, ToController, Want};
 
 /// Longest path in a note, in characters.
 const MAX_SHOWN: usize = 300;
@@ -67,7 +65,9 @@ impl Staging {
         let unusable = |error: io::Error| Failure::io(FaultKind::Destination, "staging", &error);
         let mut destination = destination;
         let release = manifest.release_id();
-        let owners = destination.superuser.then(|| owners_of(&manifest, &destination.names));
+        let owners = destination
+            .superuser
+            .then(|| owners_of(&manifest, &destination.names));
         let stage = Stage::open(&destination.store.private, release).map_err(unusable)?;
         let leftovers = stage.sift(&manifest).map_err(unusable)?;
         let keepsakes = Keepsakes::gather(&destination.store, release).map_err(unusable)?;
@@ -91,7 +91,10 @@ impl Staging {
             stage,
             keepsakes,
             owners,
-            lacking: lacking.iter().map(|lacking| (lacking.entry, lacking.basis)).collect(),
+            lacking: lacking
+                .iter()
+                .map(|lacking| (lacking.entry, lacking.basis))
+                .collect(),
             budget: Arc::clone(budget),
         });
         let units = Arc::new(Units::of(&shared.manifest));
@@ -147,16 +150,29 @@ impl Staging {
             manifest: Arc::clone(&self.shared.manifest),
             units: Arc::clone(&self.units),
             tree: Arc::clone(&self.shared.tree),
-            root: self.shared.root.try_clone().map_err(|error| self.disk(&error))?,
+            root: self
+                .shared
+                .root
+                .try_clone()
+                .map_err(|error| self.disk(&error))?,
             lacking,
             window: Arc::clone(&self.window),
             sizes: Arc::clone(&self.want_sizes),
         };
         asker.start(sender.clone(), events.clone());
-        let Shared { manifest, stage, owners, .. } = &*self.shared;
-        stage.prepare(manifest, &self.plan, owners.as_ref()).map_err(|error| self.disk(&error))?;
+        let Shared {
+            manifest,
+            stage,
+            owners,
+            ..
+        } = &*self.shared;
+        stage
+            .prepare(manifest, &self.plan, owners.as_ref())
+            .map_err(|error| self.disk(&error))?;
         for step in &self.plan.steps {
-            let Action::File(origin) = step.action else { continue };
+            let Action::File(origin) = step.action else {
+                continue;
+            };
             self.pending += 1;
             match origin {
                 Origin::Wanted { .. } => {}
@@ -186,9 +202,17 @@ impl Staging {
         match outcome {
             Outcome::Nonsense(what) => return Err(Failure::new(FaultKind::Protocol, what)),
             Outcome::Local(file) => self.note_file(file, false, sender)?,
-            Outcome::Payload { unit, answered, files } => {
+            Outcome::Payload {
+                unit,
+                answered,
+                files,
+            } => {
                 if answered {
-                    let size = self.want_sizes.lock().ok().and_then(|mut s| s.remove(&unit));
+                    let size = self
+                        .want_sizes
+                        .lock()
+                        .ok()
+                        .and_then(|mut s| s.remove(&unit));
                     self.window.give_back(size.unwrap_or(0));
                 }
                 for file in files {
@@ -210,17 +234,23 @@ impl Staging {
         asked: bool,
         sender: &Sender,
     ) -> Result<(), Failure> {
-        let FileOutcome { entry: index, result } = file;
+        let FileOutcome {
+            entry: index,
+            result,
+        } = file;
         let manifest = Arc::clone(&self.shared.manifest);
         let entry = &manifest.entries()[index as usize];
-        let Some((size, digest)) = entry.file() else { return Ok(()) };
+        let Some((size, digest)) = entry.file() else {
+            return Ok(());
+        };
         match result {
             Ok(staged) => {
                 self.pending -= 1;
                 self.staged.literal_bytes += staged.literal;
                 self.staged.matched_bytes += staged.matched;
                 self.staged.local_bytes += staged.local;
-                self.written.insert(staged.inode, staged.size, staged.mtime, digest);
+                self.written
+                    .insert(staged.inode, staged.size, staged.mtime, digest);
                 if asked {
                     self.progress.0 += 1;
                     self.progress.1 += size;
@@ -276,15 +306,26 @@ impl Staging {
     /// Makes it current, and proves it.
     pub(super) fn commit(mut self, release: ReleaseId) -> Result<Settled, Failure> {
         if release != self.release || !self.complete || self.refused > 0 {
-            return Err(Failure::new(FaultKind::Protocol, "a commit of what is not staged"));
+            return Err(Failure::new(
+                FaultKind::Protocol,
+                "a commit of what is not staged",
+            ));
         }
         self.pool.join();
         let failed = |doing: &'static str| {
             move |error: io::Error| Failure::io(FaultKind::Commit, doing, &error)
         };
-        let Shared { manifest, stage, tree, owners, .. } = &*self.shared;
+        let Shared {
+            manifest,
+            stage,
+            tree,
+            owners,
+            ..
+        } = &*self.shared;
         let store = &self.destination.store;
-        store.sync().map_err(failed("writing back what is staged"))?;
+        store
+            .sync()
+            .map_err(failed("writing back what is staged"))?;
         let undo = self.begin_undo().map_err(failed("beginning the undo"))?;
         let commit = Commit {
             store,
@@ -301,7 +342,9 @@ impl Staging {
         settle(coarse_now());
         let scan = observe_after(&self.destination, &self.written)
             .map_err(failed("scanning the new tree"))?;
-        self.destination.names.prefer(manifest.users(), manifest.groups());
+        self.destination
+            .names
+            .prefer(manifest.users(), manifest.groups());
         let spared = self.spared();
         let counts = |path: &RelPath| !spared(path) || manifest.find(path).is_some();
         let observed = scan
@@ -309,19 +352,31 @@ impl Staging {
             .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
         let proof = self.destination.proof_of(release, &observed);
         if !self.is_proof(&proof) {
-            return Ok(Settled { proof, deleted: committed.deleted, notes: Vec::new() });
+            return Ok(Settled {
+                proof,
+                deleted: committed.deleted,
+                notes: Vec::new(),
+            });
         }
         self.destination
             .record(release, manifest, &scan)
             .and_then(|()| commit.clean_up())
             .map_err(failed("writing the marker"))?;
-        Ok(Settled { proof, deleted: committed.deleted, notes: Vec::new() })
+        Ok(Settled {
+            proof,
+            deleted: committed.deleted,
+            notes: Vec::new(),
+        })
     }
 
     /// What may stand in the tree beside the release: everything where nothing is deleted, else
     /// directories with something in them that is to stay.
     fn spared(&self) -> impl Fn(&RelPath) -> bool {
-        let kept = self.plan.kept.iter().map(|&old| self.shared.tree[old as usize].path.clone());
+        let kept = self
+            .plan
+            .kept
+            .iter()
+            .map(|&old| self.shared.tree[old as usize].path.clone());
         let kept: HashSet<RelPath> = kept.collect();
         let delete = self.destination.begin.delete;
         move |path| !delete || kept.contains(path)
@@ -331,8 +386,15 @@ impl Staging {
         if !self.destination.begin.keep_undo || self.plan.is_empty() {
             return Ok(None);
         }
-        let Some(observed) = &self.destination.observed else { return Ok(None) };
-        Undo::begin(&self.destination.store, observed, self.destination.marker.as_ref()).map(Some)
+        let Some(observed) = &self.destination.observed else {
+            return Ok(None);
+        };
+        Undo::begin(
+            &self.destination.store,
+            observed,
+            self.destination.marker.as_ref(),
+        )
+        .map(Some)
     }
 
     fn is_proof(&self, proof: &release_core::Proof) -> bool {
@@ -366,7 +428,10 @@ impl Staging {
 
 fn lacking(plan: &Plan) -> Vec<Lacking> {
     let wanted = plan.steps.iter().filter_map(|step| match step.action {
-        Action::File(Origin::Wanted { basis }) => Some(Lacking { entry: step.entry, basis }),
+        Action::File(Origin::Wanted { basis }) => Some(Lacking {
+            entry: step.entry,
+            basis,
+        }),
         _ => None,
     });
     wanted.collect()
@@ -374,9 +439,12 @@ fn lacking(plan: &Plan) -> Vec<Lacking> {
 
 fn check_deletions(plan: &Plan, limit: Option<u64>) -> Result<(), Failure> {
     match limit {
-        Some(limit) if plan.deleted() > limit => {
-            Err(Failure::new(FaultKind::MaxDelete { would: plan.deleted() }, ""))
-        }
+        Some(limit) if plan.deleted() > limit => Err(Failure::new(
+            FaultKind::MaxDelete {
+                would: plan.deleted(),
+            },
+            "",
+        )),
         _ => Ok(()),
     }
 }

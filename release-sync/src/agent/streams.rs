@@ -69,7 +69,10 @@ impl Sender {
                 }
             }
         });
-        Self { frames, thread: Arc::new(std::sync::Mutex::new(Some(thread))) }
+        Self {
+            frames,
+            thread: Arc::new(std::sync::Mutex::new(Some(thread))),
+        }
     }
 
     pub(super) fn send(&self, message: &ToController) {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use release_core::{Entry, Manifest, Timestamp};
@@ -30,7 +30,11 @@ pub(super) enum Task {
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// Files of a payload frame; `answered` if it was its unit's last.
-    Payload { unit: u32, answered: bool, files: Vec<FileOutcome> },
+    Payload {
+        unit: u32,
+        answered: bool,
+        files: Vec<FileOutcome>,
+    },
     /// A file made locally.
     Local(FileOutcome),
     /// The controller's bytes make no sense.
@@ -78,8 +82,14 @@ pub(super) struct Pool {
 impl Pool {
     /// Starts as many as there are processors, within reason.
     pub(super) fn start(shared: &Arc<Shared>, events: &Sender<Event>) -> Self {
-        let count = std::thread::available_parallelism().map_or(2, |n| n.get()).clamp(2, 8);
-        let mut pool = Self { queues: Vec::new(), threads: Vec::new(), next: 0 };
+        let count = std::thread::available_parallelism()
+            .map_or(2, |n| n.get())
+            .clamp(2, 8);
+        let mut pool = Self {
+            queues: Vec::new(),
+            threads: Vec::new(),
+            next: 0,
+        };
         for _ in 0..count {
             let (queue, tasks) = mpsc::channel();
             let writer = Writer {
@@ -90,7 +100,8 @@ impl Pool {
             };
             let events = events.clone();
             pool.queues.push(queue);
-            pool.threads.push(std::thread::spawn(move || writer.run(&tasks, &events)));
+            pool.threads
+                .push(std::thread::spawn(move || writer.run(&tasks, &events)));
         }
         pool
     }
@@ -134,9 +145,10 @@ impl Writer {
                     self.shared.budget.give_back(body.len());
                     outcome
                 }
-                Task::Local { entry, origin } => {
-                    Outcome::Local(FileOutcome { entry, result: self.local(entry, origin) })
-                }
+                Task::Local { entry, origin } => Outcome::Local(FileOutcome {
+                    entry,
+                    result: self.local(entry, origin),
+                }),
             };
             if events.send(Event::Worked(outcome)).is_err() {
                 return;
@@ -160,7 +172,11 @@ impl Writer {
             }
             files.extend(self.part(payload.unit, entry, flags, ops));
         }
-        Outcome::Payload { unit: payload.unit, answered: payload.last, files }
+        Outcome::Payload {
+            unit: payload.unit,
+            answered: payload.last,
+            files,
+        }
     }
 
     fn part(&mut self, unit: u32, index: u32, flags: PartFlags, ops: &[u8]) -> Option<FileOutcome> {
@@ -184,9 +200,15 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         if result.is_err() {
             // What is left behind is found to be no file of the release, and goes.
-            let _ = shared.stage.discard(&mut self.parents, &shared.manifest.entries()[index as usize]);
+            let _ = shared.stage.discard(
+                &mut self.parents,
+                &shared.manifest.entries()[index as usize],
+            );
         }
-        Some(FileOutcome { entry: index, result })
+        Some(FileOutcome {
+            entry: index,
+            result,
+        })
     }
 
     fn begin(&mut self, index: u32) -> Result<FileWriter, WriteError> {
@@ -204,7 +226,9 @@ impl Writer {
     /// The old file of a delta; none if it can't be opened: then copies don't come out right, and the
     /// whole file is asked for.
     fn open_old(&mut self, found: &Found) -> Option<(File, u64)> {
-        let FoundKind::File { size, .. } = found.kind else { return None };
+        let FoundKind::File { size, .. } = found.kind else {
+            return None;
+        };
         let file = self.old_parents.file(&self.shared.root, &found.path).ok()?;
         Some((file, size))
     }
@@ -254,9 +278,10 @@ impl Writer {
         let (size, digest) = entry.file().ok_or(WriteError::Damaged)?;
         let source = match origin {
             Origin::Empty => None,
-            Origin::Tree(old) => {
-                Some(self.old_parents.file(&shared.root, &shared.tree[old as usize].path)?)
-            }
+            Origin::Tree(old) => Some(
+                self.old_parents
+                    .file(&shared.root, &shared.tree[old as usize].path)?,
+            ),
             Origin::Kept(kept) => Some(shared.keepsakes.open(kept)?),
             Origin::Twin(other) => {
                 let other = &shared.manifest.entries()[other as usize];

@@ -11,10 +11,17 @@ const USAGE: &str = "usage: release-agent serve [--root DIR]\n       release-age
 #[allow(clippy::print_stdout, clippy::print_stderr)]
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(|word| word.to_str().unwrap_or("")).collect();
+    let words: Vec<&str> = arguments
+        .iter()
+        .map(|word| word.to_str().unwrap_or(""))
+        .collect();
     let root = match words[..] {
         ["--version"] => {
-            println!("release-agent {} ({})", env!("CARGO_PKG_VERSION"), release_sync::BUILD_ID);
+            println!(
+                "release-agent {} ({})",
+                env!("CARGO_PKG_VERSION"),
+                release_sync::BUILD_ID
+            );
             return ExitCode::SUCCESS;
         }
         ["serve"] => None,

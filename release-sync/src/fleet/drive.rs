@@ -67,6 +67,9 @@ impl Drive<'_> {
                     Verdict::Commit => {
                         committing = true;
                         self.session.commit();
+                        while let Some(step) = self.session.poll_step() {
+                            tell(step, self.session);
+                        }
                     }
                     Verdict::Abort => self.session.abort(),
                 }
@@ -92,7 +95,9 @@ impl Drive<'_> {
         loop {
             match self.transport.read(buffer) {
                 Ok(0) => return Ok(true),
-                Ok(count) => self.session.handle_bytes(&buffer[..count], Instant::now())?,
+                Ok(count) => self
+                    .session
+                    .handle_bytes(&buffer[..count], Instant::now())?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(self.broken(error)),
             }
@@ -101,14 +106,18 @@ impl Drive<'_> {
 
     /// Hands answers to the session while it takes them. Is one awaited that is still being encoded?
     fn supply(&mut self, answers: &mut VecDeque<(Arc<Answer>, usize)>) -> Result<bool, Error> {
-        let Some(cache) = self.cache else { return Ok(false) };
+        let Some(cache) = self.cache else {
+            return Ok(false);
+        };
         while let Some(want) = self.session.poll_encode() {
             let answer = cache.answer(&want);
             answer.prepare();
             answers.push_back((answer, 0));
         }
         while self.session.wants_answer() {
-            let Some((answer, next)) = answers.front_mut() else { return Ok(false) };
+            let Some((answer, next)) = answers.front_mut() else {
+                return Ok(false);
+            };
             let (frame, last) = match answer.poll(*next, self.waker) {
                 Poll::Pending => return Ok(true),
                 Poll::Ready(frame) => frame.map_err(|error| self.broken(error))?,
@@ -174,6 +183,9 @@ impl Drive<'_> {
     }
 
     fn broken(&self, source: io::Error) -> Error {
-        Error::Transport { doing: self.session.doing(), source }
+        Error::Transport {
+            doing: self.session.doing(),
+            source,
+        }
     }
 }

@@ -59,7 +59,11 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn new(supply: Arc<Supply>, want: Arc<Want>) -> Self {
-        Self { supply, want, large: None }
+        Self {
+            supply,
+            want,
+            large: None,
+        }
     }
 
     /// The next frames; the last of all is marked. Not called after it.
@@ -123,7 +127,9 @@ impl Encoder {
 
 /// The index of an old file. A signature that is refused is as good as none: the whole file is sent.
 fn index_of(basis: &Basis) -> Option<Index> {
-    Signature::parse(basis.signature.clone(), basis.size).ok().map(Index::new)
+    Signature::parse(basis.signature.clone(), basis.size)
+        .ok()
+        .map(Index::new)
 }
 
 fn literal(content: &[u8], ops: &mut Vec<u8>) {
@@ -136,7 +142,10 @@ fn literal(content: &[u8], ops: &mut Vec<u8>) {
 fn read_whole(source: &Root, path: &RelPath, size: u64) -> io::Result<Vec<u8>> {
     use std::io::Read;
     let mut content = Vec::with_capacity(size as usize + 1);
-    source.file(path)?.take(size + 1).read_to_end(&mut content)?;
+    source
+        .file(path)?
+        .take(size + 1)
+        .read_to_end(&mut content)?;
     Ok(content)
 }
 
@@ -159,15 +168,27 @@ impl LargeFile {
         let index = ask.basis.as_ref().and_then(index_of);
         let index = index.filter(|index| is_worthwhile(index, &file, size));
         let hasher = blake3::Hasher::new();
-        Ok(Self { entry: ask.entry, file, size, digest, position: 0, hasher, index })
+        Ok(Self {
+            entry: ask.entry,
+            file,
+            size,
+            digest,
+            position: 0,
+            hasher,
+            index,
+        })
     }
 
     fn next(&mut self, supply: &Supply, unit: u32) -> Vec<Encoded> {
         let starts = (0..BATCH).map(|n| self.position + n * SEGMENT);
         let segments: Vec<u64> = starts.filter(|&start| start < self.size).collect();
-        let encoded: io::Result<Vec<_>> =
-            segments.par_iter().map(|&start| self.segment(start, supply, unit)).collect();
-        let Ok(encoded) = encoded else { return self.failed(supply, unit) };
+        let encoded: io::Result<Vec<_>> = segments
+            .par_iter()
+            .map(|&start| self.segment(start, supply, unit))
+            .collect();
+        let Ok(encoded) = encoded else {
+            return self.failed(supply, unit);
+        };
         let mut frames = Vec::with_capacity(encoded.len());
         for (content, frame) in encoded {
             self.hasher.update(&content);
@@ -205,7 +226,15 @@ impl LargeFile {
         }
         let last = start + length as u64 == self.size;
         let mut frame = PayloadBuilder::default();
-        frame.push(self.entry, if last { PartFlags::End } else { PartFlags::More }, &ops);
+        frame.push(
+            self.entry,
+            if last {
+                PartFlags::End
+            } else {
+                PartFlags::More
+            },
+            &ops,
+        );
         let level = supply.level.of(frame.length());
         let frame = frame.finish(unit, last, level);
         window.truncate(part.end);

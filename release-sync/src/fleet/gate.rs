@@ -20,7 +20,12 @@ struct State {
 impl Gate {
     /// Waits for so many hosts.
     pub(super) fn new(hosts: usize) -> Self {
-        Self { state: Mutex::new(State { expected: hosts, waiting: Vec::new() }) }
+        Self {
+            state: Mutex::new(State {
+                expected: hosts,
+                waiting: Vec::new(),
+            }),
+        }
     }
 
     /// A host has come as far as it will before a commit. Once for each.
@@ -36,6 +41,10 @@ impl Gate {
     /// What a staged host is to do now.
     pub(super) fn verdict(&self) -> Verdict {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.expected == 0 { Verdict::Commit } else { Verdict::Wait }
+        if state.expected == 0 {
+            Verdict::Commit
+        } else {
+            Verdict::Wait
+        }
     }
 }

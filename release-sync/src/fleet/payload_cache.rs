@@ -65,7 +65,10 @@ impl PayloadCache {
         let encoder = Encoder::new(Arc::clone(&self.supply), Arc::clone(want));
         let answer = Arc::new(Answer {
             shelf: Arc::clone(&self.shelf),
-            state: Mutex::new(State { encoder: Some(encoder), ..State::default() }),
+            state: Mutex::new(State {
+                encoder: Some(encoder),
+                ..State::default()
+            }),
         });
         answers.insert(key, Arc::clone(&answer));
         answer
@@ -110,7 +113,10 @@ struct Slot {
 #[derive(Debug)]
 enum Place {
     Memory(Arc<[u8]>),
-    File { offset: u64, length: usize },
+    File {
+        offset: u64,
+        length: usize,
+    },
     /// Every host has had it.
     Gone,
 }
@@ -119,7 +125,10 @@ impl Answer {
     /// Is every frame that was encoded still there? A host that asks once more comes too late for one
     /// that every host has had.
     fn is_whole(&self) -> bool {
-        lock(&self.state).frames.iter().all(|slot| !matches!(slot.place, Place::Gone))
+        lock(&self.state)
+            .frames
+            .iter()
+            .all(|slot| !matches!(slot.place, Place::Gone))
     }
 
     /// Starts the encoding, so that the first frames are there when they are asked for.
@@ -145,7 +154,11 @@ impl Answer {
             return Poll::Pending;
         }
         let last = state.complete && number + 1 == count;
-        Poll::Ready(self.shelf.take(&mut state.frames[number]).map(|frame| (frame, last)))
+        Poll::Ready(
+            self.shelf
+                .take(&mut state.frames[number])
+                .map(|frame| (frame, last)),
+        )
     }
 
     fn go_on(self: &Arc<Self>, state: &mut State) {
@@ -164,7 +177,9 @@ impl Answer {
 
     /// Encodes a few frames more. Is there more to do?
     fn encode(&self) -> bool {
-        let Some(mut encoder) = lock(&self.state).encoder.take() else { return false };
+        let Some(mut encoder) = lock(&self.state).encoder.take() else {
+            return false;
+        };
         let encoded = encoder.next();
         let mut state = lock(&self.state);
         for (frame, last) in encoded {
@@ -184,7 +199,10 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.frames.drain(..).for_each(|slot| self.shelf.free(&slot.place));
+        state
+            .frames
+            .drain(..)
+            .for_each(|slot| self.shelf.free(&slot.place));
     }
 }
 
@@ -223,9 +241,14 @@ impl Shelf {
         if overflow.is_none() {
             *overflow = Some((unnamed_file()?, 0));
         }
-        let Some((file, end)) = &mut *overflow else { return Ok(Place::Gone) };
+        let Some((file, end)) = &mut *overflow else {
+            return Ok(Place::Gone);
+        };
         file.write_all_at(frame, *end)?;
-        let place = Place::File { offset: *end, length: frame.len() };
+        let place = Place::File {
+            offset: *end,
+            length: frame.len(),
+        };
         *end += frame.len() as u64;
         Ok(place)
     }
@@ -247,7 +270,9 @@ impl Shelf {
 
     fn read_aside(&self, offset: u64, length: usize) -> io::Result<Arc<[u8]>> {
         let overflow = lock(&self.overflow);
-        let Some((file, _)) = &*overflow else { return Err(io::ErrorKind::NotFound.into()) };
+        let Some((file, _)) = &*overflow else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         let mut frame = vec![0; length];
         file.read_exact_at(&mut frame, offset)?;
         Ok(frame.into())

@@ -35,10 +35,17 @@ pub(super) fn reach(
         Reach::Local => local(),
         Reach::Command(words) => {
             let transport = Box::new(PipeTransport::spawn(words)?);
-            Ok(Reached { transport, agent_bytes: 0, opened: false })
+            Ok(Reached {
+                transport,
+                agent_bytes: 0,
+                opened: false,
+            })
         }
         Reach::Ssh(target) => {
-            let ssh = options.ssh.as_ref().ok_or_else(|| Error::NoSshOptions(host.name.clone()))?;
+            let ssh = options
+                .ssh
+                .as_ref()
+                .ok_or_else(|| Error::NoSshOptions(host.name.clone()))?;
             let session = SshSession::connect(target, ssh)?;
             let bootstrap = Bootstrap {
                 agents: agents.0.get_or_init(|| AgentFiles::new(&ssh.agents)),
@@ -49,14 +56,25 @@ pub(super) fn reach(
             };
             let started = bootstrap.start(&session)?;
             let transport = Box::new(started.transport);
-            Ok(Reached { transport, agent_bytes: started.agent_bytes, opened: true })
+            Ok(Reached {
+                transport,
+                agent_bytes: started.agent_bytes,
+                opened: true,
+            })
         }
     }
 }
 
 fn local() -> Result<Reached, Error> {
-    let failed = |source| Error::Transport { doing: "starting", source };
+    let failed = |source| Error::Transport {
+        doing: "starting",
+        source,
+    };
     let (transport, input, output) = memory_pair(MEMORY).map_err(failed)?;
     std::thread::spawn(move || crate::agent::serve(input, output, None));
-    Ok(Reached { transport: Box::new(transport), agent_bytes: 0, opened: false })
+    Ok(Reached {
+        transport: Box::new(transport),
+        agent_bytes: 0,
+        opened: false,
+    })
 }

@@ -16,14 +16,20 @@ pub(super) struct Slot<'a>(&'a Slots);
 impl Slots {
     /// At least one place.
     pub(super) fn new(count: usize) -> Self {
-        Self { free: Mutex::new(count.max(1)), freed: Condvar::new() }
+        Self {
+            free: Mutex::new(count.max(1)),
+            freed: Condvar::new(),
+        }
     }
 
     /// Waits for a place.
     pub(super) fn take(&self) -> Slot<'_> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let none = |free: &mut usize| *free == 0;
-        let mut free = self.freed.wait_while(free, none).unwrap_or_else(PoisonError::into_inner);
+        let mut free = self
+            .freed
+            .wait_while(free, none)
+            .unwrap_or_else(PoisonError::into_inner);
         *free -= 1;
         Slot(self)
     }

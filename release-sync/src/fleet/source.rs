@@ -56,15 +56,19 @@ impl Source {
 ///
 /// The index is kept in `.release` inside the source, if that can be written.
 pub fn scan(source: &Path, options: &Options, monitor: &dyn Monitor) -> Result<Source, Error> {
-    let unreadable =
-        |error: io::Error| Error::Source { path: source.to_owned(), source: error };
+    let unreadable = |error: io::Error| Error::Source {
+        path: source.to_owned(),
+        source: error,
+    };
     let filter = Filter::new(&options.exclude)?;
     let mut notes = Vec::new();
     let root = Root::open(source).map_err(unreadable)?;
     let (root, store) = match Store::open(root.try_clone().map_err(unreadable)?) {
         Ok(store) => (root, Some(store)),
         Err(_) => {
-            notes.push(String::from("the source can't be written to: every file is read each time"));
+            notes.push(String::from(
+                "the source can't be written to: every file is read each time",
+            ));
             (root, None)
         }
     };
@@ -74,7 +78,8 @@ pub fn scan(source: &Path, options: &Options, monitor: &dyn Monitor) -> Result<S
     scan_options.index = index.as_ref();
     let progress = Progress::default();
     scan_options.progress = &progress;
-    let scan = watched(&progress, monitor, || scan_tree(&root, &scan_options)).map_err(unreadable)?;
+    let scan =
+        watched(&progress, monitor, || scan_tree(&root, &scan_options)).map_err(unreadable)?;
     let scan = readable(scan)?;
     if let Some(store) = &store
         && !scan.index_is_current
@@ -83,23 +88,31 @@ pub fn scan(source: &Path, options: &Options, monitor: &dyn Monitor) -> Result<S
         notes.push(String::from("the source's index can't be written"));
     }
     notes.extend(scan.specials.first().map(|first| {
-        format!("{} devices, fifos or sockets are left out, the first is `{first}`", scan.specials.len())
+        format!(
+            "{} devices, fifos or sockets are left out, the first is `{first}`",
+            scan.specials.len()
+        )
     }));
     let names = Names::system(options.numeric_owner);
-    let manifest = scan.manifest(&names).map_err(|error| unreadable(io::Error::other(error)))?;
+    let manifest = scan
+        .manifest(&names)
+        .map_err(|error| unreadable(io::Error::other(error)))?;
     if manifest.is_empty() && !options.allow_empty {
-        return Err(Error::SourceEmpty { path: source.to_owned() });
+        return Err(Error::SourceEmpty {
+            path: source.to_owned(),
+        });
     }
     let directory = source.to_owned();
-    Ok(Source { directory, root, release: Arc::new(Release::new(manifest)), notes })
+    Ok(Source {
+        directory,
+        root,
+        release: Arc::new(Release::new(manifest)),
+        notes,
+    })
 }
 
 /// Runs a scan and tells the monitor, now and then and at the end, how far it is.
-fn watched<R>(
-    progress: &Progress,
-    monitor: &dyn Monitor,
-    run: impl FnOnce() -> R,
-) -> R {
+fn watched<R>(progress: &Progress, monitor: &dyn Monitor, run: impl FnOnce() -> R) -> R {
     let tell = || {
         monitor.event(Event::Scanning {
             entries: progress.entries.load(Ordering::Relaxed),
@@ -128,5 +141,9 @@ fn readable(mut scan: Scan) -> Result<Scan, Error> {
         return Ok(scan);
     }
     let (first, source) = scan.unreadable.swap_remove(0);
-    Err(Error::SourceUnreadable { count, first, source })
+    Err(Error::SourceUnreadable {
+        count,
+        first,
+        source,
+    })
 }

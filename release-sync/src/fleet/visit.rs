@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use release_core::Generation;
 
+use super::Fleet;
 use super::cancel::Cancel;
 use super::drive::{Drive, Verdict};
 use super::gate::Gate;
 use super::payload_cache::PayloadCache;
-use super::Fleet;
 use super::reach::{self, Agents, Reached};
 use super::slots::Slots;
 use crate::session::{Controller, Goal, Step};
@@ -17,6 +17,9 @@ use crate::wire::{Begin, Have, Purpose, Settled};
 use crate::{
     Counts, Error, Event, Host, HostReport, HostState, HostStatus, Monitor, Options, Outcome,
 };
+
+/// Notes of a host that are passed on.
+const MOST_NOTES: usize = 20;
 
 /// A host that is being visited.
 pub(super) struct Visit<'a> {
@@ -47,8 +50,17 @@ impl<'a> Visit<'a> {
         agents: &'a Agents,
         monitor: &'a dyn Monitor,
     ) -> Self {
-        let Fleet { options, cancel, .. } = fleet;
-        Self { host, options, agents, cancel, monitor, started: Instant::now() }
+        let Fleet {
+            options, cancel, ..
+        } = fleet;
+        Self {
+            host,
+            options,
+            agents,
+            cancel,
+            monitor,
+            started: Instant::now(),
+        }
     }
 
     /// Stages, waits for the others, commits.
@@ -61,11 +73,17 @@ impl<'a> Visit<'a> {
         slots: &Slots,
     ) -> HostReport {
         let undone = matches!(goal, Goal::Undo);
-        let mut findings = Findings { undone, ..Findings::default() };
+        let mut findings = Findings {
+            undone,
+            ..Findings::default()
+        };
         let waker = match Waker::new() {
             Ok(waker) => waker,
             Err(source) => {
-                let error = Error::Transport { doing: "starting", source };
+                let error = Error::Transport {
+                    doing: "starting",
+                    source,
+                };
                 return self.report(findings, generation, Err(error));
             }
         };
@@ -105,14 +123,19 @@ impl<'a> Visit<'a> {
         let mut findings = Findings::default();
         let begin = self.begin(Purpose::Inspect, Generation::default(), verify);
         let result = Waker::new()
-            .map_err(|source| Error::Transport { doing: "starting", source })
+            .map_err(|source| Error::Transport {
+                doing: "starting",
+                source,
+            })
             .and_then(|waker| {
                 let decide = &mut || Verdict::Abort;
                 self.converse(&Goal::Inspect, None, begin, &waker, &mut findings, decide)
             });
         let have = findings.have;
         let marker = have.as_ref().and_then(|have| have.marker);
-        let (files, bytes) = have.as_ref().map_or((0, 0), |have| (have.files, have.bytes));
+        let (files, bytes) = have
+            .as_ref()
+            .map_or((0, 0), |have| (have.files, have.bytes));
         let proof = have.as_ref().and_then(|have| have.intact);
         HostStatus {
             host: self.host.name.clone(),
@@ -139,8 +162,11 @@ impl<'a> Visit<'a> {
         let silence = self.options.silence;
         let mut session = Controller::new(goal.clone(), begin, silence, Instant::now());
         let opening = session.opening();
-        let Reached { mut transport, agent_bytes, opened } =
-            reach::reach(self.host, self.options, self.agents, &opening)?;
+        let Reached {
+            mut transport,
+            agent_bytes,
+            opened,
+        } = reach::reach(self.host, self.options, self.agents, &opening)?;
         session.handle_connected(opened, Instant::now());
         let mut drive = Drive {
             transport: transport.as_mut(),
@@ -149,8 +175,14 @@ impl<'a> Visit<'a> {
             waker,
             cancel: self.cancel,
         };
-        let result = drive.run(&mut |step, session| self.note(step, session, findings), decide);
-        findings.counts = Counts { agent_bytes, ..session.counts() };
+        let result = drive.run(
+            &mut |step, session| self.note(step, session, findings),
+            decide,
+        );
+        findings.counts = Counts {
+            agent_bytes,
+            ..session.counts()
+        };
         transport.close();
         result
     }
@@ -172,14 +204,24 @@ impl<'a> Visit<'a> {
             Step::Staged(staged) => {
                 findings.unchanged = staged.unchanged;
                 findings.release = Some(staged.release);
-                findings.notes.extend(staged.notes.into_iter().map(|note| harmless(&note)));
+                let notes = staged.notes.iter().map(|note| harmless(note));
+                for text in notes.take(MOST_NOTES) {
+                    self.monitor.event(Event::Note {
+                        host: &self.host.name,
+                        text: &text,
+                    });
+                    findings.notes.push(text);
+                }
             }
             Step::Done(settled) => findings.settled = Some(settled),
         }
     }
 
     fn state(&self, state: HostState) {
-        self.monitor.event(Event::State { host: &self.host.name, state });
+        self.monitor.event(Event::State {
+            host: &self.host.name,
+            state,
+        });
     }
 
     fn begin(&self, purpose: Purpose, generation: Generation, checksum: bool) -> Begin {
@@ -209,7 +251,9 @@ impl<'a> Visit<'a> {
         result: Result<(), Error>,
     ) -> HostReport {
         let (outcome, error) = match result {
-            Ok(()) if findings.settled.is_some() && findings.unchanged => (Outcome::Unchanged, None),
+            Ok(()) if findings.settled.is_some() && findings.unchanged => {
+                (Outcome::Unchanged, None)
+            }
             Ok(()) if findings.settled.is_some() && findings.undone => (Outcome::Undone, None),
             Ok(()) if findings.settled.is_some() => (Outcome::Committed, None),
             Ok(()) => (Outcome::Failed, Some(Error::Cancelled)),
@@ -220,7 +264,11 @@ impl<'a> Visit<'a> {
             Err(error) => (Outcome::Failed, Some(error)),
         };
         let settled = findings.settled.as_ref();
-        let before = findings.have.as_ref().and_then(|have| have.marker).map(|(marker, _)| marker);
+        let before = findings
+            .have
+            .as_ref()
+            .and_then(|have| have.marker)
+            .map(|(marker, _)| marker);
         HostReport {
             host: self.host.name.clone(),
             outcome,

@@ -26,13 +26,27 @@ use crate::wire::{
 type Files = BTreeMap<String, Vec<u8>>;
 
 fn manifest(files: &Files) -> Manifest {
-    let meta = Meta { mode: 0o644, user: 0, group: 0, mtime: Timestamp::default() };
-    let mut entries =
-        vec![Entry { path: RelPath::root(), meta: Meta { mode: 0o755, ..meta }, kind: Kind::Directory }];
+    let meta = Meta {
+        mode: 0o644,
+        user: 0,
+        group: 0,
+        mtime: Timestamp::default(),
+    };
+    let mut entries = vec![Entry {
+        path: RelPath::root(),
+        meta: Meta {
+            mode: 0o755,
+            ..meta
+        },
+        kind: Kind::Directory,
+    }];
     entries.extend(files.iter().map(|(name, content)| Entry {
         path: RelPath::parse(name.as_bytes()).unwrap(),
         meta,
-        kind: Kind::File { size: content.len() as u64, digest: Digest::of(content) },
+        kind: Kind::File {
+            size: content.len() as u64,
+            digest: Digest::of(content),
+        },
     }));
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let root = vec![Principal { id: 0, name: None }];
@@ -60,7 +74,10 @@ impl Host {
             mtime: entry.meta.mtime,
             stamp: Stamp::default(),
             kind: match entry.kind {
-                Kind::File { size, digest } => FoundKind::File { size, digest: Some(digest) },
+                Kind::File { size, digest } => FoundKind::File {
+                    size,
+                    digest: Some(digest),
+                },
                 _ => FoundKind::Directory,
             },
         });
@@ -108,7 +125,11 @@ impl<'a> AgentParty<'a> {
             Order::Begin(begin) => {
                 self.begin = Some(begin);
                 let build = String::from("sim");
-                self.say(&ToController::Welcome(Welcome { build, superuser: true, free: 0 }));
+                self.say(&ToController::Welcome(Welcome {
+                    build,
+                    superuser: true,
+                    free: 0,
+                }));
                 let now = manifest(&self.host.tree);
                 self.say(&ToController::Have(Have {
                     marker: self.host.marker.map(|marker| (marker, 0)),
@@ -137,10 +158,17 @@ impl<'a> AgentParty<'a> {
 
     fn stage(&mut self, target: Manifest) {
         let tree = self.host.found();
-        let staged = target.entries().iter().enumerate().filter_map(|(index, entry)| {
-            let (_, digest) = entry.file()?;
-            self.host.staged.contains_key(&digest).then_some(index as u32)
-        });
+        let staged = target
+            .entries()
+            .iter()
+            .enumerate()
+            .filter_map(|(index, entry)| {
+                let (_, digest) = entry.file()?;
+                self.host
+                    .staged
+                    .contains_key(&digest)
+                    .then_some(index as u32)
+            });
         let staged = staged.collect();
         let plan = plan(&Situation {
             manifest: &target,
@@ -161,13 +189,19 @@ impl<'a> AgentParty<'a> {
                 self.lacking.insert(step.entry);
                 let basis = basis.map(|old| self.basis(&tree[old as usize]));
                 let unit = units.of_entry(step.entry).unwrap();
-                asks.entry(unit).or_default().push(Ask { entry: step.entry, basis });
+                asks.entry(unit).or_default().push(Ask {
+                    entry: step.entry,
+                    basis,
+                });
             }
         }
         for (unit, asks) in asks {
             self.output.extend(Want::encode(unit, &asks));
         }
-        self.say(&ToController::WantEnd { files: self.lacking.len() as u64, bytes: 0 });
+        self.say(&ToController::WantEnd {
+            files: self.lacking.len() as u64,
+            bytes: 0,
+        });
         self.target = Some((target, plan));
         self.say_staged();
     }
@@ -176,8 +210,13 @@ impl<'a> AgentParty<'a> {
         let content = &self.host.tree[&found.path.to_string()];
         let size = content.len() as u64;
         let mut builder = SignatureBuilder::new(Blocks::of(size).unwrap());
-        content.chunks(builder.piece_length()).for_each(|piece| builder.push(piece));
-        Basis { size, signature: builder.finish().unwrap() }
+        content
+            .chunks(builder.piece_length())
+            .for_each(|piece| builder.push(piece));
+        Basis {
+            size,
+            signature: builder.finish().unwrap(),
+        }
     }
 
     fn payload(&mut self, body: &[u8]) {
@@ -201,7 +240,10 @@ impl<'a> AgentParty<'a> {
                 let digest = Digest::of(&content);
                 assert_eq!(entry.file().unwrap().1, digest);
                 self.host.staged.insert(digest, content);
-                assert!(self.lacking.remove(&index), "an answer to what was not asked");
+                assert!(
+                    self.lacking.remove(&index),
+                    "an answer to what was not asked"
+                );
             }
         }
         self.say_staged();
@@ -226,8 +268,12 @@ impl<'a> AgentParty<'a> {
     }
 
     fn commit(&mut self, target: &Manifest) {
-        let here: HashMap<Digest, Vec<u8>> =
-            self.host.tree.values().map(|content| (Digest::of(content), content.clone())).collect();
+        let here: HashMap<Digest, Vec<u8>> = self
+            .host
+            .tree
+            .values()
+            .map(|content| (Digest::of(content), content.clone()))
+            .collect();
         let files = target.entries().iter().filter_map(|entry| {
             let (_, digest) = entry.file()?;
             let content = self.host.staged.get(&digest).or_else(|| here.get(&digest));
@@ -237,9 +283,16 @@ impl<'a> AgentParty<'a> {
         self.host.tree = files.collect();
         self.host.staged.clear();
         let generation = self.begin.as_ref().unwrap().generation;
-        self.host.marker = Some(Marker { release: target.release_id(), generation });
+        self.host.marker = Some(Marker {
+            release: target.release_id(),
+            generation,
+        });
         let proof = manifest(&self.host.tree).proof(ProofClass::Full);
-        self.say(&ToController::Done(Settled { proof, deleted: 0, notes: Vec::new() }));
+        self.say(&ToController::Done(Settled {
+            proof,
+            deleted: 0,
+            notes: Vec::new(),
+        }));
     }
 }
 
@@ -248,7 +301,9 @@ fn answer(source: &Files, release: &Release, want: &Want) -> Vec<Arc<[u8]>> {
     let mut frames = Vec::new();
     let mut frame = PayloadBuilder::default();
     for ask in &want.asks {
-        let content = &source[&release.manifest.entries()[ask.entry as usize].path.to_string()];
+        let content = &source[&release.manifest.entries()[ask.entry as usize]
+            .path
+            .to_string()];
         let mut ops = Vec::new();
         match &ask.basis {
             Some(basis) => {
@@ -317,7 +372,14 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
     let silence = Duration::from_secs(30);
     let mut controller = Controller::new(Goal::Push(Arc::clone(&release)), begin, silence, now);
     let mut agent = AgentParty::new(host);
-    let (mut down, mut up) = (Line { pieces: VecDeque::new() }, Line { pieces: VecDeque::new() });
+    let (mut down, mut up) = (
+        Line {
+            pieces: VecDeque::new(),
+        },
+        Line {
+            pieces: VecDeque::new(),
+        },
+    );
     let mut answers: VecDeque<Arc<[u8]>> = VecDeque::new();
     let mut lasts: VecDeque<usize> = VecDeque::new();
     let mut pieces = 0;
@@ -377,7 +439,13 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
             }
         }
         // Nothing moves before the next piece arrives, unless somebody can still send.
-        let next = down.pieces.front().into_iter().chain(up.pieces.front()).map(|(at, _)| *at).min();
+        let next = down
+            .pieces
+            .front()
+            .into_iter()
+            .chain(up.pieces.front())
+            .map(|(at, _)| *at)
+            .min();
         let idle = controller.poll_transmit().is_none() && agent.output.is_empty();
         let full = down.under_way() >= network.window || up.under_way() >= network.window;
         if (idle || full)
@@ -412,22 +480,28 @@ fn files() -> impl Strategy<Value = Files> {
     let content = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..200),
         (any::<u8>(), 1000usize..6000).prop_map(|(byte, length)| {
-            (0..length).map(|i| byte.wrapping_add((i / 7) as u8)).collect()
+            (0..length)
+                .map(|i| byte.wrapping_add((i / 7) as u8))
+                .collect()
         }),
     ];
     proptest::collection::btree_map("[a-f]{1,2}", content, 1..12)
 }
 
 fn network() -> impl Strategy<Value = Network> {
-    (0u64..200, 1usize..4000, 1usize..3000, proptest::collection::vec(any::<bool>(), 1..9)).prop_map(
-        |(latency, window, piece, order)| Network {
+    (
+        0u64..200,
+        1usize..4000,
+        1usize..3000,
+        proptest::collection::vec(any::<bool>(), 1..9),
+    )
+        .prop_map(|(latency, window, piece, order)| Network {
             latency: Duration::from_millis(latency),
             window,
             piece,
             order,
             death: None,
-        },
-    )
+        })
 }
 
 proptest! {
@@ -463,8 +537,12 @@ proptest! {
 
 #[test]
 fn an_update_takes_four_round_trips_and_a_repeat_three() {
-    let old: Files = (0..50).map(|n| (format!("f{n}"), vec![n as u8; 3000])).collect();
-    let new: Files = (0..50).map(|n| (format!("f{n}"), vec![n as u8 + 1; 3100])).collect();
+    let old: Files = (0..50)
+        .map(|n| (format!("f{n}"), vec![n as u8; 3000]))
+        .collect();
+    let new: Files = (0..50)
+        .map(|n| (format!("f{n}"), vec![n as u8 + 1; 3100]))
+        .collect();
     let network = Network {
         latency: Duration::from_millis(50),
         window: 1 << 20,
@@ -472,9 +550,18 @@ fn an_update_takes_four_round_trips_and_a_repeat_three() {
         order: vec![true],
         death: None,
     };
-    let mut host = Host { tree: old, ..Host::default() };
-    assert_eq!(converse(&mut host, &new, 1, &network), End::Done(Duration::from_millis(400)));
-    assert_eq!(converse(&mut host, &new, 2, &network), End::Done(Duration::from_millis(300)));
+    let mut host = Host {
+        tree: old,
+        ..Host::default()
+    };
+    assert_eq!(
+        converse(&mut host, &new, 1, &network),
+        End::Done(Duration::from_millis(400))
+    );
+    assert_eq!(
+        converse(&mut host, &new, 2, &network),
+        End::Done(Duration::from_millis(300))
+    );
 }
 
 #[test]
@@ -483,7 +570,17 @@ fn a_host_that_falls_silent_is_given_up() {
     let now = Instant::now();
     let silence = Duration::from_secs(30);
     let mut controller = Controller::new(Goal::Push(release), begin(1), silence, now);
-    assert!(controller.handle_timeout(now + Duration::from_secs(29)).is_ok());
+    assert!(
+        controller
+            .handle_timeout(now + Duration::from_secs(29))
+            .is_ok()
+    );
     let late = controller.handle_timeout(now + Duration::from_secs(30));
-    assert!(matches!(late, Err(Error::Silence { doing: "starting the agent", .. })));
+    assert!(matches!(
+        late,
+        Err(Error::Silence {
+            doing: "starting the agent",
+            ..
+        })
+    ));
 }

@@ -43,7 +43,9 @@ impl Attributes {
     /// Sets them on an entry of a directory: a file, directory or symlink, never what a symlink points
     /// to.
     pub(crate) fn set_at(&self, directory: impl AsFd, name: &[u8]) -> io::Result<()> {
-        let Some(mode) = self.mode else { return self.set_on_link(directory, name) };
+        let Some(mode) = self.mode else {
+            return self.set_on_link(directory, name);
+        };
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         match rustix::fs::openat(&directory, name, flags, Mode::empty()) {
             Ok(file) => self.set(file),
@@ -60,10 +62,21 @@ impl Attributes {
     fn set_on_link(&self, directory: impl AsFd, name: &[u8]) -> io::Result<()> {
         if let Some((uid, gid)) = self.owner {
             let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-            rustix::fs::chownat(&directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+            rustix::fs::chownat(
+                &directory,
+                name,
+                Some(uid),
+                Some(gid),
+                AtFlags::SYMLINK_NOFOLLOW,
+            )?;
         }
         let times = timestamps(self.mtime);
-        Ok(rustix::fs::utimensat(&directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+        Ok(rustix::fs::utimensat(
+            &directory,
+            name,
+            &times,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
     }
 }
 
@@ -92,7 +105,13 @@ pub(super) fn set_mtime(file: BorrowedFd<'_>, mtime: Timestamp) -> io::Result<()
 
 fn timestamps(mtime: Timestamp) -> Timestamps {
     Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: mtime.seconds, tv_nsec: mtime.nanos.into() },
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        last_modification: Timespec {
+            tv_sec: mtime.seconds,
+            tv_nsec: mtime.nanos.into(),
+        },
     }
 }

@@ -80,7 +80,8 @@ impl Commit<'_> {
                 continue;
             }
             let old = step.old.map(|old| &self.tree[old as usize]);
-            work.place(entry, step.action, old).map_err(at(&entry.path))?;
+            work.place(entry, step.action, old)
+                .map_err(at(&entry.path))?;
             if step.action == Action::Directory {
                 moved = Some(&entry.path);
             }
@@ -108,7 +109,12 @@ impl Commit<'_> {
 
     /// Content that the new tree has, wherever: no undo needs to keep it.
     fn retained(&self) -> HashSet<Digest> {
-        self.manifest.entries().iter().filter_map(Entry::file).map(|(_, digest)| digest).collect()
+        self.manifest
+            .entries()
+            .iter()
+            .filter_map(Entry::file)
+            .map(|(_, digest)| digest)
+            .collect()
     }
 
     /// Directories of the manifest that are made, changed, or that something changes in: by index,
@@ -117,7 +123,11 @@ impl Commit<'_> {
         let mut touched = HashSet::new();
         let mut last: Option<&[u8]> = None;
         let entries = self.manifest.entries();
-        let steps = self.plan.steps.iter().map(|step| &entries[step.entry as usize]);
+        let steps = self
+            .plan
+            .steps
+            .iter()
+            .map(|step| &entries[step.entry as usize]);
         let gone = self.plan.clearings.iter().chain(&self.plan.deletions);
         let gone = gone.map(|&old| &self.tree[old as usize].path);
         for path in steps.clone().map(|entry| &entry.path).chain(gone) {
@@ -157,7 +167,10 @@ impl Commit<'_> {
         let changing = touched.iter().map(|&index| &entries[index as usize].path);
         let gone = self.plan.clearings.iter().chain(&self.plan.deletions);
         let going = gone.map(|&old| &self.tree[old as usize].path);
-        let mut all: Vec<&RelPath> = changing.chain(going).filter(|p| closed.contains(*p)).collect();
+        let mut all: Vec<&RelPath> = changing
+            .chain(going)
+            .filter(|p| closed.contains(*p))
+            .collect();
         all.sort_unstable();
         for path in all {
             if path.is_root() {
@@ -181,7 +194,12 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn place(&mut self, entry: &Entry, action: Action, old: Option<&Found>) -> io::Result<()> {
-        let Commit { store, stage, owners, .. } = self.commit;
+        let Commit {
+            store,
+            stage,
+            owners,
+            ..
+        } = self.commit;
         match action {
             Action::Attributes if entry.is_directory() => return Ok(()),
             Action::Attributes => {
@@ -198,10 +216,13 @@ impl Work<'_> {
 
     /// Saves the content of a file that is about to be replaced by a rename.
     fn keep(&mut self, old: Option<&Found>) -> io::Result<()> {
-        let Some((found, digest)) = old.and_then(|old| self.to_keep(old)) else { return Ok(()) };
-        let (Some(undo), (parent, name)) =
-            (&self.commit.undo, self.in_tree.parent(&self.commit.store.tree, &found.path)?)
-        else {
+        let Some((found, digest)) = old.and_then(|old| self.to_keep(old)) else {
+            return Ok(());
+        };
+        let (Some(undo), (parent, name)) = (
+            &self.commit.undo,
+            self.in_tree.parent(&self.commit.store.tree, &found.path)?,
+        ) else {
             return Ok(());
         };
         undo.keep(parent, name, &digest)
@@ -209,7 +230,10 @@ impl Work<'_> {
 
     fn to_keep<'f>(&self, found: &'f Found) -> Option<(&'f Found, Digest)> {
         match found.kind {
-            FoundKind::File { digest: Some(digest), .. } if !self.retained.contains(&digest) => {
+            FoundKind::File {
+                digest: Some(digest),
+                ..
+            } if !self.retained.contains(&digest) => {
                 self.commit.undo.as_ref().map(|_| (found, digest))
             }
             _ => None,

@@ -63,10 +63,16 @@ impl Stage {
         let mut rubbish: Vec<(&RelPath, bool)> = Vec::new();
         for found in scan.found.iter().skip(1) {
             let entry = manifest.find(&found.path);
-            match (&found.kind, entry.map(|(index, entry)| (index, &entry.kind))) {
+            match (
+                &found.kind,
+                entry.map(|(index, entry)| (index, &entry.kind)),
+            ) {
                 (FoundKind::Directory, Some((_, Kind::Directory))) => {}
                 (
-                    FoundKind::File { digest: Some(found), .. },
+                    FoundKind::File {
+                        digest: Some(found),
+                        ..
+                    },
                     Some((index, Kind::File { digest, .. })),
                 ) if found == digest => {
                     whole.insert(index as u32);

@@ -42,7 +42,10 @@ impl Undo {
         if let Some((name, _)) = read_small(&store.private, UNDER_WAY, 100)?
             && let Ok(undo) = subdirectory(&undos, &name)
         {
-            return Ok(Self { name, content: make_subdirectory(&undo, CONTENT)? });
+            return Ok(Self {
+                name,
+                content: make_subdirectory(&undo, CONTENT)?,
+            });
         }
         let name = old.release_id().to_string().into_bytes();
         let undo = make_subdirectory(&undos, &name)?;
@@ -58,8 +61,7 @@ impl Undo {
     /// Keeps the content of a file that is about to be replaced: the file itself stays where it is.
     pub(crate) fn keep(&self, parent: impl AsFd, name: &[u8], digest: &Digest) -> io::Result<()> {
         let kept = digest.to_string();
-        let linked =
-            rustix::fs::linkat(&parent, name, &self.content, &*kept, AtFlags::empty());
+        let linked = rustix::fs::linkat(&parent, name, &self.content, &*kept, AtFlags::empty());
         match linked {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             // Not every file system links, and the kernel may refuse to link what others own.
@@ -69,7 +71,12 @@ impl Undo {
 
     /// Moves away a file that goes.
     pub(crate) fn take(&self, parent: impl AsFd, name: &[u8], digest: &Digest) -> io::Result<()> {
-        Ok(rustix::fs::renameat(parent, name, &self.content, digest.to_string())?)
+        Ok(rustix::fs::renameat(
+            parent,
+            name,
+            &self.content,
+            digest.to_string(),
+        )?)
     }
 
     /// The commit is done: earlier undos go.
@@ -79,7 +86,9 @@ impl Undo {
 
     /// What the last commit displaced, if that was kept.
     pub(crate) fn last(store: &Store) -> io::Result<Option<Manifest>> {
-        let Some(undos) = all(store)? else { return Ok(None) };
+        let Some(undos) = all(store)? else {
+            return Ok(None);
+        };
         for name in names(&undos)? {
             let undo = subdirectory(&undos, &name)?;
             if let Some((bytes, _)) = read_small(&undo, b"manifest", super::MAX_MANIFEST)? {
@@ -93,7 +102,10 @@ impl Undo {
 /// Ends a commit that keeps no undo: what earlier ones kept goes as well.
 pub(super) fn clear(store: &Store, except: Option<&[u8]>) -> io::Result<()> {
     if let Some(undos) = all(store)? {
-        for name in names(&undos)?.iter().filter(|name| Some(&name[..]) != except) {
+        for name in names(&undos)?
+            .iter()
+            .filter(|name| Some(&name[..]) != except)
+        {
             remove_tree(&undos, &RelPath::parse(name).map_err(io::Error::other)?)?;
         }
     }
@@ -140,7 +152,9 @@ impl Keepsakes {
 
     fn add_undo(&mut self, content: Root) -> io::Result<()> {
         for name in names(&content)? {
-            let digest = std::str::from_utf8(&name).ok().and_then(|name| name.parse().ok());
+            let digest = std::str::from_utf8(&name)
+                .ok()
+                .and_then(|name| name.parse().ok());
             if let (Some(digest), Ok(path)) = (digest, RelPath::parse(&name)) {
                 self.digests.push(digest);
                 self.places.push((self.roots.len(), path));
@@ -152,7 +166,11 @@ impl Keepsakes {
 
     fn add_stage(&mut self, root: Root) -> io::Result<()> {
         for found in super::stage::read_all(&root)?.found {
-            if let FoundKind::File { digest: Some(digest), .. } = found.kind {
+            if let FoundKind::File {
+                digest: Some(digest),
+                ..
+            } = found.kind
+            {
                 self.digests.push(digest);
                 self.places.push((self.roots.len(), found.path));
             }

@@ -83,7 +83,8 @@ impl FileWriter {
         buffer.resize(COPY_BUFFER, 0);
         let mut offset = 0;
         loop {
-            let count = rustix::io::pread(source, &mut buffer[..], offset).map_err(io::Error::from)?;
+            let count =
+                rustix::io::pread(source, &mut buffer[..], offset).map_err(io::Error::from)?;
             if count == 0 {
                 break;
             }
@@ -109,8 +110,8 @@ impl FileWriter {
         while length > 0 {
             let piece = length.min(COPY_BUFFER as u64) as usize;
             let (basis, _) = self.basis.as_ref().ok_or(WriteError::Damaged)?;
-            let count = rustix::io::pread(basis, &mut buffer[..piece], offset)
-                .map_err(io::Error::from)?;
+            let count =
+                rustix::io::pread(basis, &mut buffer[..piece], offset).map_err(io::Error::from)?;
             if count == 0 {
                 // The old file was cut off behind our back: the digest would not come out right.
                 return Err(WriteError::Mismatch);

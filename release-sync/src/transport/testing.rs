@@ -48,12 +48,20 @@ impl Pattern {
     }
 }
 
+/// Waits, and fails where it was time that ended the wait: what was to be announced was not.
+fn doze(transport: &mut dyn Transport, want_write: bool, waker: &Waker) {
+    let start = Instant::now();
+    transport.wait(want_write, waker, STUCK).unwrap();
+    assert!(start.elapsed() < STUCK, "nothing ended the sleep");
+}
+
 /// Sends `total` bytes to a far end that sends everything back, and reads them at the same time.
 pub(crate) fn exchange(transport: &mut dyn Transport, total: u64) {
     let waker = Waker::new().unwrap();
     let (mut out, mut back) = (Pattern::default(), Pattern::default());
     let mut buffer = vec![0; 64 << 10];
     let mut last = Instant::now();
+    let mut fruitless = 0;
     while back.at < total {
         let before = (out.at, back.at);
         while back.at < total {
@@ -72,12 +80,15 @@ pub(crate) fn exchange(transport: &mut dyn Transport, total: u64) {
                 Err(error) => panic!("{error} having sent {} of {total} bytes", out.at),
             }
         }
+        fruitless += 1;
         if before != (out.at, back.at) {
             last = Instant::now();
+            fruitless = 0;
         }
+        assert!(fruitless < 1000, "spins at {} / {}", out.at, back.at);
         assert!(last.elapsed() < STUCK, "stuck at {} / {}", out.at, back.at);
         if back.at < total {
-            transport.wait(out.at < total, &waker, STUCK).unwrap();
+            doze(transport, out.at < total, &waker);
         }
     }
 }
@@ -97,7 +108,7 @@ pub(crate) fn collect(transport: &mut dyn Transport) -> Vec<u8> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 assert!(last.elapsed() < STUCK, "stuck after {} bytes", all.len());
-                transport.wait(false, &waker, STUCK).unwrap();
+                doze(transport, false, &waker);
             }
             Err(error) => panic!("{error} after {} bytes", all.len()),
         }

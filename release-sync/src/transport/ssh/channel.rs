@@ -7,8 +7,8 @@
 //!
 //! 1. A chunk that libssh2 would not take is kept by us, and counts as written: so we can always repeat
 //!    the call ourselves, with the same bytes.
-//! 2. While a packet is half sent, nothing new is begun; [`SshTransport::settle`] repeats whichever call
-//!    it may have been.
+//! 2. While a packet is half sent, nothing new is begun; [`SshTransport::settle`] repeats every call that
+//!    may have left it, since which one it was is not told.
 //! 3. What such a repeated read brings is kept in the inbox.
 //!
 //! libssh2 also reads more from the socket than was asked for, during writes too. So a silent socket does
@@ -59,7 +59,7 @@ pub(crate) struct SshTransport {
     /// A chunk that was taken from the driver and is not sent yet.
     outbox: Vec<u8>,
     sent: usize,
-    /// The half-sent packet, if there is one, is the outbox's.
+    /// The half-sent packet, if there is one, may be the outbox's.
     sending: bool,
     inbox: Inbox,
     scratch: Vec<u8>,
@@ -121,15 +121,23 @@ impl SshTransport {
         )
     }
 
+    /// Can the outbox be given to libssh2? Not a new packet beside a half-sent one; and not one for which
+    /// the host has left no room, since libssh2 then forgets that another may be half sent.
+    fn may_write(&self) -> bool {
+        self.sending || (!self.is_half_sent() && self.channel.write_window().remaining > 0)
+    }
+
     /// Gets out what is half sent or waiting in the outbox. `WouldBlock` if some of it remains.
     fn settle(&mut self) -> io::Result<()> {
-        if self.is_half_sent() && !self.sending {
-            self.repeat_reading()?;
-            if self.is_half_sent() {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
+        let blocked = || Err(io::ErrorKind::WouldBlock.into());
+        if self.outbox.is_empty() && !self.is_half_sent() {
+            return Ok(());
         }
+        self.repeat_reading()?;
         while self.sent < self.outbox.len() {
+            if !self.may_write() {
+                return blocked();
+            }
             match self.channel.write(&self.outbox[self.sent..]) {
                 Ok(count) => {
                     self.sent += count;
@@ -143,17 +151,26 @@ impl SshTransport {
         }
         self.outbox.clear();
         self.sent = 0;
+        if self.is_half_sent() {
+            return blocked();
+        }
         Ok(())
     }
 
     /// Repeats the calls other than writes that may have left a packet half sent.
     fn repeat_reading(&mut self) -> io::Result<()> {
-        // Goes on with a key exchange, which a read can't reach as long as it wants to send something.
-        ignore_would_block(self.channel.wait_eof().map_err(io_error))?;
-        if self.inbox.is_empty() {
+        self.pump()?;
+        if self.inbox.is_empty() && self.is_half_sent() {
             ignore_would_block(self.fill())?;
         }
-        self.drain_stderr()
+        self.drain_stderr()?;
+        Ok(())
+    }
+
+    /// Has libssh2 take in what the socket has, and go on with a key exchange: which a read does not get
+    /// to while it wants to send something, nor a write while there is no room for it.
+    fn pump(&mut self) -> io::Result<()> {
+        ignore_would_block(self.channel.wait_eof().map_err(io_error))
     }
 
     /// Reads into the inbox, which must be empty; leaves it empty at the end of the stream.
@@ -164,17 +181,25 @@ impl SshTransport {
         Ok(())
     }
 
-    fn drain_stderr(&mut self) -> io::Result<()> {
+    /// Takes in what there is of standard error, and says how much that was.
+    fn drain_stderr(&mut self) -> io::Result<usize> {
         let mut stderr = self.channel.stderr();
-        // As much as can be there when this begins; a flood does not keep us from the rest.
+        let mut drained = 0;
+        // As much as can be there when this begins: a flood does not keep us from the rest.
         for _ in 0..=WINDOW as usize / READ {
             match stderr.read(&mut self.scratch) {
-                Ok(0) => return Ok(()),
-                Ok(count) => self.said.push(&self.scratch[..count]),
-                Err(error) => return ignore_would_block(Err(explain(&self.session, error))),
+                Ok(0) => break,
+                Ok(count) => {
+                    self.said.push(&self.scratch[..count]);
+                    drained += count;
+                }
+                Err(error) => {
+                    ignore_would_block(Err(explain(&self.session, error)))?;
+                    break;
+                }
             }
         }
-        Ok(())
+        Ok(drained)
     }
 
     /// Reads what libssh2 has, straight into the buffer if that is large enough.
@@ -188,10 +213,15 @@ impl SshTransport {
     }
 
     /// Is there something to read that the socket will not announce any more?
-    fn has_news(&self) -> bool {
-        !self.inbox.is_empty()
-            || self.channel.read_window().available > 0
-            || (!self.ended && self.channel.eof())
+    fn has_news(&mut self) -> io::Result<bool> {
+        let waiting = self.channel.read_window().available;
+        if waiting > 0 && self.inbox.is_empty() {
+            // Seeing it does not mean that it can be read: that may need a packet to be sent first.
+            ignore_would_block(self.fill())?;
+            let moved = self.drain_stderr()? > 0 || self.channel.read_window().available != waiting;
+            return Ok(moved || !self.inbox.is_empty());
+        }
+        Ok(!self.inbox.is_empty() || (!self.ended && self.channel.eof()))
     }
 }
 
@@ -218,7 +248,9 @@ impl Transport for SshTransport {
             }
             Ok(_) => {}
             // Only now: both streams share a window, so a host that has output for us is not stuck.
-            Err(_) => self.drain_stderr()?,
+            Err(_) => {
+                self.drain_stderr()?;
+            }
         }
         result
     }
@@ -227,6 +259,12 @@ impl Transport for SshTransport {
         self.settle()?;
         if self.ended || self.channel.eof() {
             return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if !self.may_write() {
+            self.pump()?;
+            if !self.may_write() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
         }
         let chunk = &bytes[..bytes.len().min(CHUNK)];
         let written = self.channel.write(chunk);
@@ -242,9 +280,9 @@ impl Transport for SshTransport {
 
     fn wait(&mut self, want_write: bool, waker: &Waker, timeout: Duration) -> io::Result<()> {
         ignore_would_block(self.settle())?;
-        let has_room = self.outbox.is_empty() && !self.is_half_sent();
-        if (want_write && has_room) || self.has_news() {
-            return self.drain_stderr();
+        let has_room = self.outbox.is_empty() && self.may_write();
+        if (want_write && has_room) || self.has_news()? {
+            return Ok(());
         }
         let mut flags = PollFlags::empty();
         // Room in the channel is announced by a packet; and a socket that was hung up is always ready.
@@ -255,7 +293,8 @@ impl Transport for SshTransport {
         }
         sleep(&[(self.socket.as_fd(), flags)], waker, timeout)?;
         ignore_would_block(self.settle())?;
-        self.drain_stderr()
+        self.drain_stderr()?;
+        Ok(())
     }
 
     fn unread(&mut self, bytes: &[u8]) {

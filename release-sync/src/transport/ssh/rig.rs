@@ -1,5 +1,5 @@
 //! A real sshd of a test's own, on loopback.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
@@ -77,6 +77,7 @@ impl Sshd {
             connect_timeout: Duration::from_secs(20),
             agents: self.path("agents"),
             agent_directory: String::from(".cache/release-sync"),
+            proxy_command: None,
         }
     }
 

@@ -53,14 +53,18 @@ fn keys_are_exchanged_anew_amid_a_transfer() {
 /// of key exchanges. Nothing may wait for another for ever.
 #[test]
 fn packets_are_sent_in_parts_amid_key_exchanges() {
-    let sshd = Sshd::start_with(&["RekeyLimit=1M"], "");
-    let session = connect(&sshd);
-    rustix::net::sockopt::set_socket_send_buffer_size(&*session.socket, 1).unwrap();
-    let mut transport = session.exec("exec cat").unwrap();
-    exchange(&mut transport, 16 << 20);
-    transport.finish().unwrap();
-    assert_eq!(collect(&mut transport), b"");
-    transport.close();
+    for cipher in CIPHERS.split(',') {
+        let sshd = Sshd::start_with(&["RekeyLimit=1M", &format!("Ciphers={cipher}")], "");
+        let session = connect(&sshd);
+        let chosen = session.session.methods(MethodType::CryptCs);
+        assert_eq!(chosen, Some(cipher));
+        rustix::net::sockopt::set_socket_send_buffer_size(&*session.socket, 1).unwrap();
+        let mut transport = session.exec("exec cat").unwrap();
+        exchange(&mut transport, 8 << 20);
+        transport.finish().unwrap();
+        assert_eq!(collect(&mut transport), b"");
+        transport.close();
+    }
 }
 
 #[test]
