@@ -380,7 +380,8 @@ impl Controller {
                 self.outbox.push(control(&ToAgent::Undo));
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
-            Goal::Inspect => self.abort(),
+            // The agent ends by itself: a goodbye would find nobody.
+            Goal::Inspect => self.phase = Phase::Over,
         }
         self.steps.push_back(Step::Found(have));
         Ok(())
