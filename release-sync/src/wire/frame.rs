@@ -130,6 +130,11 @@ impl Decoder {
         }
     }
 
+    /// What was not read as frames.
+    pub(crate) fn into_rest(mut self) -> Vec<u8> {
+        self.buffer.split_off(self.used)
+    }
+
     /// The next whole frame.
     pub(crate) fn frame(&mut self) -> Result<Option<Frame>, WireError> {
         let bytes = &self.buffer[self.used..];

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::frames;
 use crate::wire::{
-    self, Ask, Basis, Begin, Fault, FaultKind, Frame, FrameKind, Have, PartFlags, Payload,
-    PayloadBuilder, Purpose, Refusal, Settled, Staged, ToAgent, ToController, Want, Welcome,
-    control,
+    self, Ask, Basis, Begin, Fault, FaultKind, Frame, FrameKind, Have, Item, PartFlags, Payload,
+    PayloadBuilder, Planned, Purpose, Refusal, Settled, Staged, Supply, ToAgent, ToController,
+    Want, Welcome, control,
 };
 
 const TO_AGENT: &[u8] = include_bytes!("../fixtures/to-agent-v1.bin");
@@ -49,8 +49,8 @@ fn to_agent() -> Vec<ToAgent> {
         holder: "ada@build (process 7)".to_owned(),
         silence_seconds: 30,
     };
-    let inspect = Begin {
-        purpose: Purpose::Inspect,
+    let look = |purpose| Begin {
+        purpose,
         destination: b"/odd\xff\n".to_vec(),
         generation: Generation::default(),
         delete: false,
@@ -64,9 +64,19 @@ fn to_agent() -> Vec<ToAgent> {
         holder: String::new(),
         silence_seconds: 3600,
     };
+    let supply = Supply {
+        source: b"/srv/app".to_vec(),
+        exclude: vec!["*.pyc".to_owned()],
+        checksum: true,
+        numeric_owner: false,
+        allow_empty: true,
+        silence_seconds: 30,
+    };
     vec![
         ToAgent::Begin(push),
-        ToAgent::Begin(inspect),
+        ToAgent::Begin(look(Purpose::Inspect)),
+        ToAgent::Begin(look(Purpose::Plan { itemize: true })),
+        ToAgent::Begin(look(Purpose::Probe)),
         ToAgent::Same(release()),
         ToAgent::Manifest {
             length: 132,
@@ -76,6 +86,8 @@ fn to_agent() -> Vec<ToAgent> {
         ToAgent::Commit(release()),
         ToAgent::Abort,
         ToAgent::KeepAlive,
+        ToAgent::Supply(supply),
+        ToAgent::Refuse("no".to_owned()),
     ]
 }
 
@@ -103,6 +115,7 @@ fn to_controller() -> Vec<ToController> {
             build: "0123456789abcdef".to_owned(),
             superuser: true,
             free: 1 << 40,
+            clock: 1_700_000_000_000_000_000,
         }),
         ToController::Have(found),
         ToController::Have(nothing),
@@ -139,6 +152,20 @@ fn to_controller() -> Vec<ToController> {
         ToController::Fault(Fault { kind, reason })
     }));
     messages.push(ToController::KeepAlive);
+    messages.push(ToController::Items(vec![Item {
+        flags: ">f+++++++++".to_owned(),
+        path: b"a/b\xff".to_vec(),
+    }]));
+    messages.push(ToController::Planned(Planned {
+        created: 1,
+        changed: 2,
+        attributes: 3,
+        deleted: 4,
+        refused: 5,
+        files_sent: 6,
+        bytes_wanted: 7,
+        local_bytes: 128,
+    }));
     messages
 }
 
@@ -251,6 +278,20 @@ fn every_kind_of_fault_is_among_them() {
         .map(|kind| postcard::to_allocvec(kind).unwrap());
     let variants = bytes.map(|bytes| bytes[0]).collect();
     assert!(are_all_variants::<FaultKind>(&variants), "{variants:?}");
+}
+
+#[test]
+fn every_purpose_is_among_them() {
+    let messages = to_agent().into_iter();
+    let purposes = messages.filter_map(|message| match message {
+        ToAgent::Begin(begin) => Some(begin.purpose),
+        _ => None,
+    });
+    let bytes = purposes.map(|purpose| postcard::to_allocvec(&purpose).unwrap());
+    let variants = bytes.map(|bytes| bytes[0]).collect();
+    assert!(are_all_variants::<Purpose>(&variants), "{variants:?}");
+    // What only a receiver on this side may be told, by this side.
+    assert!(postcard::to_allocvec(&Purpose::Pull).is_err());
 }
 
 #[test]

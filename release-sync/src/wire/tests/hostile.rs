@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::delta::Signature;
+use crate::delta::{Blocks, Signature};
 use crate::unit::UNIT_ENTRIES;
 use crate::wire::{
     Ask, Basis, Begin, Decoder, Frame, FrameKind, MAX_PATTERNS, MAX_PAYLOAD_RAW, PATTERN_COST,
@@ -50,7 +50,8 @@ fn a_frame_above_its_kinds_limit_is_refused_before_it_is_there() {
 
 #[test]
 fn the_largest_of_each_kind_fits_its_frame() {
-    let signature = vec![0; Signature::MAX_SIZE];
+    let most = Blocks::of(Blocks::MAX_BASIS).unwrap();
+    let signature = vec![0; Signature::size_for(most)];
     let basis = Some(Basis {
         size: u64::MAX,
         signature,
