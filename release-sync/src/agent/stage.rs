@@ -23,6 +23,9 @@ use crate::store::{Commit, Keepsakes, Stage, Undo, WriteError, discard_stages};
 use crate::unit::Units;
 use crate::wire::{Ask, FaultKind, Payload, Refusal, Settled, Staged, ToController, Want};
 
+/// Longest path in a note, in characters.
+const MAX_SHOWN: usize = 300;
+
 /// A release that is being staged.
 pub(super) struct Staging {
     destination: Destination,
@@ -433,6 +436,8 @@ impl Staging {
     fn note_kept(&mut self) {
         for &old in self.plan.kept.iter().take(10) {
             let path = &self.shared.tree[old as usize].path;
+            // A path can be as long as a frame; all that it is for here is to be read by people.
+            let path: String = path.to_string().chars().take(MAX_SHOWN).collect();
             let note = format!("`{path}` stays: something in it is excluded or protected");
             self.staged.notes.push(note);
         }

@@ -368,7 +368,7 @@ impl Controller {
         self.superuser = welcome.superuser;
         self.steps.push_back(Step::Welcome(welcome));
         if self.begin.purpose == Purpose::Probe {
-            self.abort();
+            self.part();
         } else {
             self.enter(Phase::Scanning, Some(HostState::Scanning));
         }
@@ -399,7 +399,7 @@ impl Controller {
                 self.outbox.push(control(&ToAgent::Undo));
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
-            Goal::Inspect => self.abort(),
+            Goal::Inspect => self.part(),
             Goal::Plan(release) => {
                 release
                     .frames
@@ -410,6 +410,11 @@ impl Controller {
         }
         self.steps.push_back(Step::Found(have));
         Ok(())
+    }
+
+    /// The agent has said its last word and ends by itself: a goodbye would find nobody.
+    fn part(&mut self) {
+        self.phase = Phase::Over;
     }
 
     fn handle_items(&mut self, items: Vec<Item>) -> Result<(), Error> {
@@ -429,7 +434,7 @@ impl Controller {
             return Err(broken("it planned what it was to do"));
         }
         self.steps.push_back(Step::Planned(planned));
-        self.abort();
+        self.part();
         Ok(())
     }
 
