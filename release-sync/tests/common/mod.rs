@@ -220,6 +220,8 @@ pub fn noise(seed: u64, length: usize) -> Vec<u8> {
 pub fn options() -> Options {
     Options {
         holder: String::from("a test"),
+        // What is to be seen here is what one session leaves.
+        retries: 0,
         ..Options::default()
     }
 }
