@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 
 use super::Event;
 use super::limits::{Budget, KEEP_ALIVE};
-use crate::wire::{self, ToController};
+use crate::wire::{self, ToAgent, ToController};
 
 /// Bytes that are read at once.
 const READ: usize = 256 << 10;
@@ -45,12 +46,20 @@ pub(super) fn start_reader(
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     frames: mpsc::Sender<Vec<u8>>,
+    /// Are the messages those of a controller?
+    exchanged: Arc<AtomicBool>,
     thread: Arc<std::sync::Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Sender {
     pub(super) fn start(mut output: impl Write + Send + 'static) -> Self {
         let (frames, queue) = mpsc::channel::<Vec<u8>>();
+        let exchanged = Arc::new(AtomicBool::new(false));
+        let is_exchanged = Arc::clone(&exchanged);
+        let keep_alive = move || match is_exchanged.load(Ordering::Relaxed) {
+            true => wire::control(&ToAgent::KeepAlive),
+            false => wire::control(&ToController::KeepAlive),
+        };
         let thread = std::thread::spawn(move || {
             // A controller that is gone is noticed by the reader, too.
             let mut say = |bytes: &[u8]| output.write_all(bytes).and_then(|()| output.flush());
@@ -61,7 +70,7 @@ impl Sender {
                 let said = match queue.recv_timeout(KEEP_ALIVE) {
                     Ok(frame) if frame.is_empty() => return,
                     Ok(frame) => say(&frame),
-                    Err(RecvTimeoutError::Timeout) => say(&wire::control(&ToController::KeepAlive)),
+                    Err(RecvTimeoutError::Timeout) => say(&keep_alive()),
                     Err(RecvTimeoutError::Disconnected) => return,
                 };
                 if said.is_err() {
@@ -71,8 +80,14 @@ impl Sender {
         });
         Self {
             frames,
+            exchanged,
             thread: Arc::new(std::sync::Mutex::new(Some(thread))),
         }
+    }
+
+    /// From now on, what is said for want of anything else is what a controller says.
+    pub(super) fn exchange_roles(&self) {
+        self.exchanged.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn send(&self, message: &ToController) {
