@@ -9,6 +9,7 @@
 //! whatever the network does.
 
 mod ask;
+mod claim;
 mod destination;
 mod fault;
 mod limits;
@@ -136,6 +137,9 @@ impl Server {
             server.sender.send(&ToController::Fault(fault.clone()));
             server.received.fault = Some(fault);
         }
+        // A controller that reads no more must not keep the destination locked.
+        server.state = State::Over;
+        server.budget.close();
         server.sender.finish();
         server.received
     }
@@ -222,6 +226,8 @@ impl Server {
             }
             (Order::Commit(release), State::Same(destination, same)) if release == same => {
                 let settled = destination.confirm(release)?;
+                // Whoever hears of the end may come back at once: the lock goes first.
+                drop(destination);
                 self.done(settled)
             }
             (Order::Commit(release), State::Staging(staging)) => {

@@ -70,7 +70,9 @@ impl Asker {
             };
             let asks: Vec<Ask> = group.iter().map(|lacking| self.ask_for(lacking)).collect();
             let frame = Want::encode(unit, &asks);
-            self.window.take(frame.len());
+            if !self.window.take(frame.len()) {
+                return;
+            }
             if let Ok(mut sizes) = self.sizes.lock() {
                 sizes.insert(unit, frame.len());
             }
