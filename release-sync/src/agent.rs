@@ -205,8 +205,9 @@ impl Server {
                 Ok(())
             }
             (Order::Same(release), State::Open(destination)) => {
-                self.sender
-                    .send(&ToController::Staged(destination.nothing_to_do(release)));
+                let staged = destination.nothing_to_do(release);
+                self.received.staged = Some(staged.clone());
+                self.sender.send(&ToController::Staged(staged));
                 self.session.handle_staged();
                 self.state = State::Same(destination, release);
                 Ok(())

@@ -263,4 +263,31 @@ mod tests {
             other => panic!("{other:?}"),
         }
     }
+
+    #[test]
+    fn a_tree_is_brought_from_a_host() {
+        let remote = tempfile::tempdir().unwrap();
+        let into = tempfile::tempdir().unwrap();
+        std::fs::write(remote.path().join("file"), "content").unwrap();
+        std::fs::write(into.path().join("gone"), "old").unwrap();
+        let mut host = Host {
+            name: String::from("host"),
+            destination: remote.path().to_owned(),
+            reach: Reach::Local,
+        };
+        let report = pull(&host, into.path(), &Options::default(), &());
+        assert_eq!(report.outcome, Outcome::Committed, "{report:?}");
+        let content = std::fs::read(into.path().join("file")).unwrap();
+        assert_eq!(content, b"content");
+        assert!(!into.path().join("gone").exists());
+        let again = pull(&host, into.path(), &Options::default(), &());
+        assert_eq!(again.outcome, Outcome::Unchanged, "{again:?}");
+
+        host.destination.push("missing");
+        let missing = pull(&host, into.path(), &Options::default(), &());
+        assert!(
+            matches!(missing.error, Some(Error::Supply { .. })),
+            "{missing:?}"
+        );
+    }
 }

@@ -1,12 +1,13 @@
 //! The agent's input and output, each with a thread of its own.
 
 use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 
 use super::Event;
 use super::limits::{Budget, FAREWELL, KEEP_ALIVE};
-use crate::wire::{self, ToController};
+use crate::wire::{self, ToAgent, ToController};
 
 /// Bytes that are read at once.
 const READ: usize = 256 << 10;
@@ -42,6 +43,8 @@ pub(super) fn start_reader(
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     frames: mpsc::Sender<Vec<u8>>,
+    /// Are the messages those of a controller?
+    exchanged: Arc<AtomicBool>,
     /// Is disconnected when the thread ends.
     ended: Arc<Mutex<mpsc::Receiver<()>>>,
 }
@@ -50,6 +53,12 @@ impl Sender {
     pub(super) fn start(mut output: impl Write + Send + 'static) -> Self {
         let (frames, queue) = mpsc::channel::<Vec<u8>>();
         let (running, ended) = mpsc::channel::<()>();
+        let exchanged = Arc::new(AtomicBool::new(false));
+        let is_exchanged = Arc::clone(&exchanged);
+        let keep_alive = move || match is_exchanged.load(Ordering::Relaxed) {
+            true => wire::control(&ToAgent::KeepAlive),
+            false => wire::control(&ToController::KeepAlive),
+        };
         std::thread::spawn(move || {
             let _running = running;
             // A controller that is gone is noticed by the reader, too.
@@ -61,7 +70,7 @@ impl Sender {
                 let said = match queue.recv_timeout(KEEP_ALIVE) {
                     Ok(frame) if frame.is_empty() => return,
                     Ok(frame) => say(&frame),
-                    Err(RecvTimeoutError::Timeout) => say(&wire::control(&ToController::KeepAlive)),
+                    Err(RecvTimeoutError::Timeout) => say(&keep_alive()),
                     Err(RecvTimeoutError::Disconnected) => return,
                 };
                 if said.is_err() {
@@ -71,8 +80,14 @@ impl Sender {
         });
         Self {
             frames,
+            exchanged,
             ended: Arc::new(Mutex::new(ended)),
         }
+    }
+
+    /// From now on, what is said for want of anything else is what a controller says.
+    pub(super) fn exchange_roles(&self) {
+        self.exchanged.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn send(&self, message: &ToController) {
@@ -86,7 +101,7 @@ impl Sender {
 
     /// Waits until everything was sent, but not for long if the controller takes nothing.
     pub(super) fn finish(self) {
-        let Self { frames, ended } = self;
+        let Self { frames, ended, .. } = self;
         // An empty frame is the last; other senders of this queue may outlive us.
         let _ = frames.send(Vec::new());
         if let Ok(ended) = ended.lock() {
