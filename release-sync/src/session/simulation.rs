@@ -383,6 +383,7 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
     let mut answers: VecDeque<Arc<[u8]>> = VecDeque::new();
     let mut lasts: VecDeque<usize> = VecDeque::new();
     let mut pieces = 0;
+    let mut agent_said = now;
     for round in 0.. {
         assert!(round < 2_000_000, "the session does not come to an end");
         let controller_first = network.order[round % network.order.len()];
@@ -426,6 +427,11 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
                 while let Some(bytes) = down.arrived(now) {
                     pieces += 1;
                     agent.hear(&bytes);
+                }
+                // As the real one does, whatever else it is at.
+                if now >= agent_said + Duration::from_secs(5) {
+                    agent.say(&ToController::KeepAlive);
+                    agent_said = now;
                 }
                 let room = network.window.saturating_sub(up.under_way());
                 let count = agent.output.len().min(room).min(network.piece);
