@@ -128,6 +128,7 @@ impl File {
         Ok(Options {
             bwlimit: 0,
             bwlimit_total: 0,
+            together: false,
             retries: Options::default().retries,
             delete: sync.delete,
             checksum: sync.checksum,

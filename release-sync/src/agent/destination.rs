@@ -1,7 +1,6 @@
 //! The destination as a session finds it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use super::fault::Failure;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::filter::Filter;
-use crate::plan::{self, Owners, Situation};
+use crate::plan::Owners;
 use crate::scan::{Names, Scan, ScanOptions, Written, scan_tree};
 use crate::store::{self, Lock, Store, Undo, discard_stages};
 use crate::tree::FoundKind;
@@ -37,30 +36,27 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Opens, locks and scans, and says what is there. For [`Purpose::Inspect`] nothing is locked or
-    /// made, and there is nothing to go on with: `None`.
+    /// Opens, locks and scans, and says what is there.
     pub(super) fn open(
         begin: Begin,
         limit: Option<&Path>,
         sender: &Sender,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Self, Failure> {
         let unusable = |doing: &'static str| {
             move |error: io::Error| Failure::io(FaultKind::Destination, doing, &error)
         };
-        if begin.purpose == Purpose::Inspect {
-            return inspect(&begin, limit, sender).map(|()| None);
-        }
-        let tree = open_tree(&begin, limit, true).map_err(unusable("opening it"))?;
+        let tree = open_tree(&begin.destination, limit, true).map_err(unusable("opening it"))?;
         if begin.require_mount && !store::is_mount(&tree).map_err(unusable("looking at it"))? {
             return Err(Failure::new(FaultKind::NotMounted, ""));
         }
-        let welcome = welcome(&tree);
+        let welcome = welcome(Some(&tree));
         let store = Store::open(tree).map_err(unusable("making .release in it"))?;
         let lock = Lock::take(&store.private, &begin.holder)?;
         store.sweep().map_err(unusable("clearing .release"))?;
         let claim = Claim::read(&store).map_err(unusable("reading its marker"))?;
         if let Some((marker, _)) = claim.marker
             && marker.generation > begin.generation
+            && begin.purpose == Purpose::Push
         {
             return Err(Failure::new(FaultKind::Fenced(marker.generation), ""));
         }
@@ -77,7 +73,7 @@ impl Destination {
             superuser,
             &claim,
         )));
-        Ok(Some(Self {
+        Ok(Self {
             begin,
             store,
             scan,
@@ -88,7 +84,7 @@ impl Destination {
             observed,
             superuser,
             _lock: lock,
-        }))
+        })
     }
 
     /// Makes the scan one that serves a release. What is protected is not looked at unless the release
@@ -167,15 +163,19 @@ impl Destination {
         manifest: Option<&Manifest>,
         scan: &Scan,
     ) -> io::Result<()> {
+        if !scan.index_is_current {
+            self.store.set_index(&scan.index())?;
+        }
+        // A source is no release before it is given out.
+        if self.begin.purpose == Purpose::Pull {
+            return Ok(());
+        }
         let marker = Marker {
             release,
             generation: self.begin.generation,
         };
         if !self.claim_is_whole || self.marker.map(|marker| marker.release) != Some(release) {
             self.store.set_manifest(manifest)?;
-        }
-        if !scan.index_is_current {
-            self.store.set_index(&scan.index())?;
         }
         if self.marker != Some(marker) {
             self.store.set_marker(&marker)?;
@@ -237,91 +237,6 @@ pub(super) fn observe_after(destination: &Destination, written: &Written) -> io:
     scan_tree(&destination.store.tree, &options)
 }
 
-fn inspect(begin: &Begin, limit: Option<&Path>, sender: &Sender) -> Result<(), Failure> {
-    // Refused before anything is looked at, like everything that makes no sense.
-    let filter = claim::filter(begin, None)?;
-    let unusable = |error: io::Error| Failure::io(FaultKind::Destination, "looking at it", &error);
-    let tree = match open_tree(begin, limit, false) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let superuser = rustix::process::geteuid().is_root();
-            let build = crate::BUILD_ID.to_owned();
-            sender.send(&ToController::Welcome(Welcome {
-                build,
-                superuser,
-                free: 0,
-            }));
-            let have = Have {
-                marker: None,
-                proofs: Vec::new(),
-                intact: None,
-                files: 0,
-                bytes: 0,
-            };
-            sender.send(&ToController::Have(have));
-            return Ok(());
-        }
-        other => other.map_err(unusable)?,
-    };
-    let welcome = welcome(&tree);
-    let superuser = welcome.superuser;
-    sender.send(&ToController::Welcome(welcome));
-    let have = match Store::open_existing(tree).map_err(unusable)? {
-        Ok(store) => {
-            let claim = Claim::read(&store).map_err(unusable)?;
-            let filter = claim.filter(begin)?;
-            let scan = observe(begin, Some(&store), &store.tree, &filter).map_err(unusable)?;
-            let names = claim.names(begin);
-            let observed = scan.manifest(&names).ok();
-            let intact = class_of(begin, &claim, &scan, &names, observed.as_ref(), superuser);
-            Have {
-                intact,
-                ..have(&scan, observed.as_ref(), superuser, &claim)
-            }
-        }
-        Err(tree) => {
-            let scan = observe(begin, None, &tree, &filter).map_err(unusable)?;
-            let observed = scan.manifest(&Names::system(begin.numeric_owner)).ok();
-            have(&scan, observed.as_ref(), superuser, &Claim::default())
-        }
-    };
-    sender.send(&ToController::Have(have));
-    Ok(())
-}
-
-/// In which class the tree is the release that it claims to be: by its digest, or else because there
-/// would be nothing to do to make it so.
-fn class_of(
-    begin: &Begin,
-    claim: &Claim,
-    scan: &Scan,
-    names: &Names,
-    observed: Option<&Manifest>,
-    superuser: bool,
-) -> Option<ProofClass> {
-    let (marker, _) = claim.marker?;
-    if observed?.release_id() == marker.release {
-        return Some(ProofClass::Full);
-    }
-    let manifest = claim.manifest()?;
-    let owners = superuser.then(|| owners_of(&manifest, names));
-    let plan = plan::plan(&Situation {
-        manifest: &manifest,
-        tree: &scan.found,
-        holding: &scan.excluded_in,
-        mounts: &scan.mounts,
-        kept: &[],
-        staged: &HashSet::new(),
-        owners: owners.as_ref(),
-        delete: begin.delete,
-    });
-    let class = if superuser {
-        ProofClass::Full
-    } else {
-        ProofClass::WithoutOwner
-    };
-    plan.is_empty().then_some(class)
-}
-
 /// The numbers that a manifest's users and groups have here.
 pub(super) fn owners_of(manifest: &Manifest, names: &Names) -> Owners {
     Owners {
@@ -338,17 +253,26 @@ pub(super) fn owners_of(manifest: &Manifest, names: &Names) -> Owners {
     }
 }
 
-fn welcome(tree: &Root) -> Welcome {
-    let free = rustix::fs::fstatvfs(tree).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
-    let superuser = rustix::process::geteuid().is_root();
+pub(super) fn welcome(tree: Option<&Root>) -> Welcome {
+    let space = tree.and_then(|tree| rustix::fs::fstatvfs(tree).ok());
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     Welcome {
         build: crate::BUILD_ID.to_owned(),
-        superuser,
-        free,
+        superuser: rustix::process::geteuid().is_root(),
+        free: space.map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize)),
+        clock: now
+            .tv_sec
+            .saturating_mul(1_000_000_000)
+            .saturating_add(now.tv_nsec),
     }
 }
 
-fn have(scan: &Scan, observed: Option<&Manifest>, superuser: bool, claim: &Claim) -> Have {
+pub(super) fn have(
+    scan: &Scan,
+    observed: Option<&Manifest>,
+    superuser: bool,
+    claim: &Claim,
+) -> Have {
     // Without its owners a release can be taken for another, and is only where its manifest is known.
     let classes: &[ProofClass] = match superuser || !claim.is_whole() {
         true => &[ProofClass::Full],
@@ -375,8 +299,8 @@ fn have(scan: &Scan, observed: Option<&Manifest>, superuser: bool, claim: &Claim
 
 /// Opens the destination, inside `limit` if there is one, and makes it if it is missing and `make` says
 /// so.
-fn open_tree(begin: &Begin, limit: Option<&Path>, make: bool) -> io::Result<Root> {
-    let path = PathBuf::from(std::ffi::OsStr::from_bytes(&begin.destination));
+pub(super) fn open_tree(path: &[u8], limit: Option<&Path>, make: bool) -> io::Result<Root> {
+    let path = PathBuf::from(std::ffi::OsStr::from_bytes(path));
     let Some(limit) = limit else {
         if path.as_os_str().is_empty() {
             return Err(io::Error::new(

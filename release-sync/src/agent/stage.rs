@@ -17,11 +17,14 @@ use super::limits::{Budget, PROGRESS};
 use super::streams::Sender;
 use super::worker::{FileOutcome, Outcome, Pool, Shared};
 use crate::plan::{self, Action, Obstacle, Origin, Plan, Situation};
-use crate::scan::{Written, coarse_now, settle};
+use crate::scan::{Written, settle_now};
 use crate::session::MOST_REFUSALS;
 use crate::store::{Commit, Keepsakes, Stage, Undo, WriteError, discard_stages};
 use crate::unit::Units;
 use crate::wire::{Ask, FaultKind, Payload, Refusal, Settled, Staged, ToController, Want};
+
+/// Longest path in a note, in characters.
+const MAX_SHOWN: usize = 300;
 
 /// A release that is being staged.
 pub(super) struct Staging {
@@ -347,7 +350,7 @@ impl Staging {
                     .insert(old.stamp.inode, size, entry.meta.mtime, digest);
             }
         }
-        settle(coarse_now());
+        settle_now();
         let scan = observe_after(&self.destination, &self.written)
             .map_err(failed("scanning the new tree"))?;
         self.destination
@@ -433,6 +436,8 @@ impl Staging {
     fn note_kept(&mut self) {
         for &old in self.plan.kept.iter().take(10) {
             let path = &self.shared.tree[old as usize].path;
+            // A path can be as long as a frame; all that it is for here is to be read by people.
+            let path: String = path.to_string().chars().take(MAX_SHOWN).collect();
             let note = format!("`{path}` stays: something in it is excluded or protected");
             self.staged.notes.push(note);
         }

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::search::DiffStats;
+use super::signature::*;
 use super::*;
 
 /// Repeatable noise.

@@ -129,6 +129,7 @@ impl<'a> AgentParty<'a> {
                     build,
                     superuser: true,
                     free: 0,
+                    clock: 0,
                 }));
                 let now = manifest(&self.host.tree);
                 self.say(&ToController::Have(Have {
@@ -152,7 +153,7 @@ impl<'a> AgentParty<'a> {
                 assert_eq!(target.release_id(), release);
                 self.commit(&target);
             }
-            Order::Undo | Order::Abort => {}
+            Order::Undo | Order::Abort | Order::Supply(_) | Order::Refused(_) => {}
         }
     }
 
@@ -383,7 +384,7 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
     let mut answers: VecDeque<Arc<[u8]>> = VecDeque::new();
     let mut lasts: VecDeque<usize> = VecDeque::new();
     let mut pieces = 0;
-    let mut agent_said = now;
+    let mut spoken = now;
     for round in 0.. {
         assert!(round < 2_000_000, "the session does not come to an end");
         let controller_first = network.order[round % network.order.len()];
@@ -428,11 +429,6 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
                     pieces += 1;
                     agent.hear(&bytes);
                 }
-                // As the real one does, whatever else it is at.
-                if now >= agent_said + Duration::from_secs(5) {
-                    agent.say(&ToController::KeepAlive);
-                    agent_said = now;
-                }
                 let room = network.window.saturating_sub(up.under_way());
                 let count = agent.output.len().min(room).min(network.piece);
                 if count > 0 {
@@ -458,6 +454,11 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
             && let Some(next) = next
         {
             now = now.max(next);
+        }
+        // As the agent's sender does when there is nothing else to say.
+        if now.duration_since(spoken) >= Duration::from_secs(5) && agent.output.is_empty() {
+            spoken = now;
+            agent.say(&ToController::KeepAlive);
         }
         controller.handle_timeout(now).unwrap();
     }

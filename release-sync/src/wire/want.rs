@@ -11,6 +11,7 @@ use std::sync::Arc;
 use release_core::Digest;
 
 use super::{Frame, FrameKind, WireError, number};
+use crate::unit::UNIT_ENTRIES;
 
 /// Bytes of want frames that an agent may have unanswered at one time, unless it is a single one.
 /// What bounds a controller's memory against an agent that asks and asks.
@@ -45,7 +46,8 @@ pub(crate) struct Basis {
 }
 
 impl Want {
-    /// The frame that asks for this.
+    /// The frame that asks for this. The signatures of one unit must fit into it: the caller leaves out
+    /// those that are larger than the file that they are to spare.
     pub(crate) fn encode(unit: u32, asks: &[Ask]) -> Vec<u8> {
         let mut body = Vec::new();
         number::put(&mut body, unit.into());
@@ -68,8 +70,8 @@ impl Want {
         let mut rest = &body[..];
         let unit = number::take_u32(&mut rest).ok_or_else(refuse)?;
         let count = number::take(&mut rest).ok_or_else(refuse)?;
-        // An ask takes two bytes at least.
-        if count > rest.len() as u64 / 2 {
+        // An ask takes two bytes at least, but twenty times that in memory.
+        if count > (rest.len() as u64 / 2).min(UNIT_ENTRIES.into()) {
             return Err(refuse());
         }
         let asks = (0..count)
