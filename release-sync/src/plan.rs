@@ -410,3 +410,6 @@ const LEAST_BASIS: u64 = 1024;
 fn is_basis(found: &Found) -> bool {
     matches!(found.kind, FoundKind::File { size, digest: Some(_) } if size >= LEAST_BASIS)
 }
+
+#[cfg(test)]
+mod tests;
