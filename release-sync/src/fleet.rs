@@ -126,6 +126,11 @@ impl Fleet {
             release: common_release(&hosts),
             generation: run.generation,
             hosts,
+            work: run
+                .cache
+                .as_ref()
+                .map(PayloadCache::work)
+                .unwrap_or_default(),
             seconds: started.elapsed().as_secs_f64(),
         }
     }
@@ -145,12 +150,13 @@ impl Fleet {
 
     /// Runs something for each host, each in a thread of its own, and gives back what came of it in
     /// the order of the hosts.
-    fn each<R: Send>(&self, run: impl Fn(&Host) -> R + Sync) -> Vec<R> {
+    fn each<R: Send>(&self, run: impl Fn((usize, &Host)) -> R + Sync) -> Vec<R> {
         std::thread::scope(|scope| {
             let run = &run;
             let threads: Vec<_> = self
                 .hosts
                 .iter()
+                .enumerate()
                 .map(|host| scope.spawn(move || run(host)))
                 .collect();
             threads

@@ -309,3 +309,69 @@ fn what_may_pass_is_tried_again_and_what_may_not_is_not() {
         "{stale:?}"
     );
 }
+
+/// Sixteen hosts in one state, and thirty-two of which each lacks another file.
+#[test]
+fn what_many_hosts_need_is_done_once() {
+    let place = Place::new();
+    let source = place.source();
+    for n in 0..40 {
+        write(
+            &source.join(format!("small/{n:02}")),
+            &format!("file {n} ").repeat(200),
+        );
+    }
+    let large: String = (0..300_000u32)
+        .map(|n| char::from(b'a' + (n.wrapping_mul(n) % 23) as u8))
+        .collect();
+    write(&source.join("large"), &large);
+    let options = Options::default();
+    let hosts = |prefix: &str, count: usize| -> Vec<Host> {
+        (0..count)
+            .map(|n| Host {
+                name: format!("{prefix}{n}"),
+                reach: Reach::Local,
+                ..agent(place.at(&format!("{prefix}{n}")))
+            })
+            .collect()
+    };
+    let push = |hosts: Vec<Host>, generation| {
+        let scanned = scan(&source, &options, &()).unwrap();
+        let fleet = Fleet::new(hosts, options.clone()).unwrap();
+        let report = fleet.push(&scanned, Generation::new(generation), &());
+        for host in &report.hosts {
+            assert!(host.error.is_none(), "{host:?}");
+        }
+        report.work
+    };
+
+    let one = push(hosts("alone", 1), 1);
+    assert_eq!(one.files_read, 44, "{one:?}");
+    assert_eq!(push(hosts("cold", 16), 1), one, "a first copy");
+
+    let edited = large.replacen('a', "A", 1);
+    write(&source.join("large"), &edited);
+    write(&source.join("small/07"), &"changed ".repeat(300));
+    let one = push(hosts("alone", 1), 2);
+    assert_eq!(one.files_read, 2, "{one:?}");
+    assert_eq!(push(hosts("cold", 16), 2), one, "an update, as deltas");
+
+    let drifting = hosts("drift", 32);
+    push(drifting.clone(), 1);
+    for (n, host) in drifting.iter().enumerate() {
+        fs::write(host.destination.join(format!("small/{n:02}")), "x").unwrap();
+    }
+    let drifted = push(drifting, 2);
+    assert_eq!(drifted.files_read, 32, "each file once: {drifted:?}");
+
+    // Hosts that have drifted by most of a unit share it.
+    let drifting = hosts("apart", 16);
+    push(drifting.clone(), 1);
+    for (n, host) in drifting.iter().enumerate() {
+        for file in (0..40).filter(|file| file % 16 != n) {
+            fs::write(host.destination.join(format!("small/{file:02}")), "x").unwrap();
+        }
+    }
+    let drifted = push(drifting, 2);
+    assert!(drifted.files_read <= 2 * 44, "{drifted:?}");
+}

@@ -55,6 +55,7 @@ pub(super) fn report() -> Report {
         ..Counts::default()
     };
     Report {
+        work: Default::default(),
         release: Some(release()),
         generation: Generation::new(12),
         hosts: vec![

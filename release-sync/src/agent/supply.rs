@@ -131,6 +131,7 @@ fn converse(
         transport: &mut transport,
         session: &mut session,
         cache: Some(&cache),
+        reader: 0,
         waker: &waker,
         cancel: &Cancel::default(),
         paces: &[],

@@ -202,8 +202,9 @@ impl Writer {
                 Ok(part) => part,
                 Err(error) => return Outcome::Nonsense(error.to_string()),
             };
+            // Hosts that lack most of a unit are sent all of it.
             if !self.shared.is_asked_for(entry) {
-                return Outcome::Nonsense(String::from("a file that was not asked for"));
+                continue;
             }
             files.extend(self.part(payload.unit, entry, flags, ops));
         }

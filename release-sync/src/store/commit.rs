@@ -59,7 +59,7 @@ pub(crate) struct CommitError {
 impl Commit<'_> {
     /// Changes the tree.
     pub(crate) fn run(&self) -> Result<Committed, CommitError> {
-        let mut work = Work {
+        let mut work = Hand {
             commit: self,
             retained: self.retained(),
             in_tree: ParentCache::default(),
@@ -204,7 +204,7 @@ impl Commit<'_> {
     }
 }
 
-struct Work<'a> {
+struct Hand<'a> {
     commit: &'a Commit<'a>,
     retained: HashSet<Digest>,
     in_tree: ParentCache,
@@ -212,7 +212,7 @@ struct Work<'a> {
     committed: Committed,
 }
 
-impl Work<'_> {
+impl Hand<'_> {
     fn place(&mut self, entry: &Entry, step: &Step) -> io::Result<()> {
         let Commit {
             store,

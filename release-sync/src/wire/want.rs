@@ -49,19 +49,13 @@ impl Want {
     /// The frame that asks for this. The signatures of one unit must fit into it: the caller leaves out
     /// those that are larger than the file that they are to spare.
     pub(crate) fn encode(unit: u32, asks: &[Ask]) -> Vec<u8> {
-        let mut body = Vec::new();
-        number::put(&mut body, unit.into());
-        number::put(&mut body, asks.len() as u64);
-        for ask in asks {
-            number::put(&mut body, ask.entry.into());
-            body.push(ask.basis.is_some().into());
-            if let Some(basis) = &ask.basis {
-                number::put(&mut body, basis.size);
-                number::put(&mut body, basis.signature.len() as u64);
-                body.extend_from_slice(&basis.signature);
-            }
-        }
-        Frame::encode(FrameKind::Want, &body)
+        Frame::encode(FrameKind::Want, &body(unit, asks))
+    }
+
+    /// A want of our own making, with the key that the same one from a host would have.
+    pub(crate) fn new(unit: u32, asks: Vec<Ask>) -> Self {
+        let bytes = body(unit, &asks).into();
+        Self { unit, asks, bytes }
     }
 
     /// Reads a want frame's body.
@@ -97,6 +91,22 @@ impl Want {
     pub(crate) fn length(&self) -> usize {
         self.bytes.len()
     }
+}
+
+fn body(unit: u32, asks: &[Ask]) -> Vec<u8> {
+    let mut body = Vec::new();
+    number::put(&mut body, unit.into());
+    number::put(&mut body, asks.len() as u64);
+    for ask in asks {
+        number::put(&mut body, ask.entry.into());
+        body.push(ask.basis.is_some().into());
+        if let Some(basis) = &ask.basis {
+            number::put(&mut body, basis.size);
+            number::put(&mut body, basis.signature.len() as u64);
+            body.extend_from_slice(&basis.signature);
+        }
+    }
+    body
 }
 
 impl Ask {
