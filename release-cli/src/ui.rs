@@ -3,7 +3,10 @@
 //! No policy: a screen is told facts and shows them. A reader that went away changes nothing about what
 //! is being done, so nothing here fails.
 
+mod canvas;
+mod check;
 mod errors;
+mod examination;
 mod json;
 mod lines;
 mod paint;
@@ -12,16 +15,17 @@ mod table;
 mod words;
 
 use std::io::{stderr, stdout};
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use release_sync::{Generation, HostStatus, Monitor, ReleaseId, Report};
+use release_sync::{Generation, HostPlan, HostStatus, Monitor, ReleaseId, Report};
 
 use crate::args::{Color, Global};
 use crate::context::Environment;
-use crate::exit::Verdict;
+use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
+use canvas::Extent;
+pub(crate) use check::{Check, Finding, Health};
 use errors::Errors;
 pub(crate) use errors::one_line;
 use json::Json;
@@ -49,6 +53,15 @@ pub(crate) trait Screen: Monitor + Send {
     /// What hosts were found to have.
     fn statuses(&self, hosts: &[HostStatus]);
 
+    /// What a deploy would do.
+    fn plans(&self, plans: &Plans<'_>);
+
+    /// What was found at a place: a host, or this machine.
+    fn checked(&self, host: Option<&str>, checks: &[Check]);
+
+    /// All places were looked at.
+    fn examined(&self, health: &Health);
+
     /// A chapter of a story begins.
     fn chapter(&self, chapter: &Chapter<'_>);
 
@@ -62,15 +75,34 @@ pub(crate) trait Screen: Monitor + Send {
 /// What is known when a run begins.
 #[derive(Debug)]
 pub(crate) struct Started<'a> {
-    pub(crate) release: ReleaseId,
+    /// What travels; `None` where nobody knows before it is there.
+    pub(crate) release: Option<Travelling>,
+    /// Where it comes from, made harmless.
+    pub(crate) source: String,
+    /// The hosts' names.
+    pub(crate) hosts: Vec<&'a str>,
+}
+
+/// A release that is given out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Travelling {
+    pub(crate) id: ReleaseId,
     pub(crate) generation: Generation,
-    pub(crate) source: &'a Path,
     /// Regular files in the release.
     pub(crate) files: u64,
     /// Their bytes.
     pub(crate) bytes: u64,
-    /// The hosts' names.
-    pub(crate) hosts: Vec<&'a str>,
+}
+
+/// What a deploy would do.
+#[derive(Debug)]
+pub(crate) struct Plans<'a> {
+    pub(crate) release: ReleaseId,
+    pub(crate) hosts: &'a [HostPlan],
+    /// Show each path?
+    pub(crate) itemize: bool,
+    pub(crate) exit: Exit,
+    pub(crate) seconds: f64,
 }
 
 /// A part of the demo's story.
@@ -125,8 +157,14 @@ pub(crate) fn screen(global: &Global, environment: &Environment, terse: bool) ->
         _ => Volume::Normal,
     };
     let paint = paint(environment.stdout_is_terminal);
-    Arc::new(Lines::new(stdout(), paint, errors, volume))
+    Arc::new(Lines::new(
+        stdout(),
+        paint,
+        || Extent::of(stdout()),
+        errors,
+        volume,
+    ))
 }
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;

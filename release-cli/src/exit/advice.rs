@@ -59,6 +59,15 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
              `ssh.identity`",
         ),
         Failure::NoStateHome => advice("no-state-home", "name a directory in `state.directory`"),
+        Failure::NoLastDeploy(_) => advice(
+            "no-last-deploy",
+            "deploy to all hosts, or name some with --host",
+        ),
+        Failure::LastDeployDamaged { .. } => {
+            advice("last-deploy-damaged", "remove it, and deploy to all hosts")
+        }
+        Failure::Declined => no_advice("declined"),
+        Failure::Manual { .. } => advice("manual", "name a directory that you may write to"),
         Failure::State { .. } => advice(
             "state",
             "name a directory that you may write to in `state.directory`",

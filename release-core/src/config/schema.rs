@@ -44,6 +44,8 @@ const TABLES: &[(&str, &[&str])] = &[
             "checksum",
             "parallel",
             "bwlimit",
+            "bwlimit_total",
+            "retries",
             "numeric_owner",
             "allow_empty",
             "silence",
