@@ -235,6 +235,7 @@ impl File {
             bwlimit: limit(sync.bwlimit),
             bwlimit_total: limit(sync.bwlimit_total),
             retries: sync.retries,
+            together: sync.together,
             delete: sync.delete,
             checksum: sync.checksum,
             exclude: sync.exclude.clone(),
@@ -336,6 +337,7 @@ fn override_options(options: &mut Options, args: &DeployArgs) {
     options.checksum |= args.checksum;
     options.allow_empty |= args.allow_empty;
     options.max_delete = args.max_delete.or(options.max_delete);
+    options.together |= args.together;
     options.bwlimit = args.bwlimit.map_or(options.bwlimit, limit);
     options.parallel = args.parallel.map_or(options.parallel, usize::from);
     // Added, not put in their place: what the file excludes would else be deleted on the hosts.

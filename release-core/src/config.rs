@@ -140,6 +140,8 @@ pub struct SyncConfig {
     pub bwlimit: Rate,
     /// Most bytes a second that are sent to all hosts together. Default: no limit.
     pub bwlimit_total: Rate,
+    /// Commit nowhere before every host has staged or failed. Default: `false`.
+    pub together: bool,
     /// How often a host is tried again after a failure that may pass, up to 100. Default: 2.
     pub retries: u32,
 }
@@ -278,6 +280,7 @@ impl SyncConfig {
             silence: period(table, "silence", Duration::from_secs(30))?,
             bwlimit: table.parse("bwlimit")?.unwrap_or_default(),
             bwlimit_total: table.parse("bwlimit_total")?.unwrap_or_default(),
+            together: table.flag("together")?.unwrap_or(false),
             retries: table
                 .number("retries", 0..=100)?
                 .map_or(2, |number| number as u32),

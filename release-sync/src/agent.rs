@@ -12,14 +12,16 @@ mod ask;
 mod destination;
 mod fault;
 mod limits;
+mod look;
 mod stage;
 mod streams;
+mod supply;
 mod worker;
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use release_core::{Manifest, ReleaseId};
@@ -27,10 +29,11 @@ use release_core::{Manifest, ReleaseId};
 use self::destination::Destination;
 use self::fault::Failure;
 use self::limits::Budget;
+use self::look::Sight;
 use self::stage::Staging;
 use self::streams::Sender;
 use crate::session::{self, Order};
-use crate::wire::{FaultKind, Settled, ToController};
+use crate::wire::{Begin, Fault, FaultKind, Purpose, Settled, Staged, Supply, ToController};
 
 /// What the session's thread is told.
 #[derive(Debug)]
@@ -54,40 +57,54 @@ pub fn serve(
     output: impl Write + Send + 'static,
     limit: Option<PathBuf>,
 ) {
-    let (events, received) = std::sync::mpsc::channel();
-    let budget = Arc::new(Budget::new(limits::INPUT_BYTES));
-    let sender = Sender::start(output);
-    streams::start_reader(input, events.clone(), Arc::clone(&budget));
-    let mut server = Server {
-        session: session::Agent::new(),
-        sender,
-        budget,
-        events,
-        limit,
-        silence: limits::SILENCE_BEFORE_BEGIN,
-        state: State::Idle,
-    };
-    if let Err(failure) = server.run(&received) {
-        server
-            .sender
-            .send(&ToController::Fault(failure.into_fault()));
-    }
-    server.sender.finish();
+    Server::run(input, output, Role::Host { limit });
+}
+
+/// Receives a tree from whoever is at the other end, into a destination and in a way that are ours to
+/// say: what the other side says of them is not listened to.
+pub(crate) fn receive(
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+    begin: Begin,
+) -> Received {
+    Server::run(input, output, Role::Receiver(begin))
+}
+
+/// What came of receiving a tree.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// What was staged.
+    pub(crate) staged: Option<Staged>,
+    /// What was committed.
+    pub(crate) settled: Option<Settled>,
+    /// Why it ended early, by us.
+    pub(crate) fault: Option<Fault>,
+    /// Why it ended early, by the other side.
+    pub(crate) refused: Option<String>,
+}
+
+enum Role {
+    /// On a host, for any controller.
+    Host { limit: Option<PathBuf> },
+    /// On the release server, for a host that gives a tree out.
+    Receiver(Begin),
 }
 
 struct Server {
     session: session::Agent,
     sender: Sender,
     budget: Arc<Budget>,
-    events: std::sync::mpsc::Sender<Event>,
-    limit: Option<PathBuf>,
+    events: mpsc::Sender<Event>,
+    role: Role,
     silence: Duration,
     state: State,
+    received: Received,
 }
 
 enum State {
     Idle,
     Open(Box<Destination>),
+    Seen(Box<Sight>),
     Staging(Box<Staging>),
     /// The tree is the release already.
     Same(Box<Destination>, ReleaseId),
@@ -95,15 +112,46 @@ enum State {
 }
 
 impl Server {
-    fn run(&mut self, received: &Receiver<Event>) -> Result<(), Failure> {
+    fn run(
+        input: impl Read + Send + 'static,
+        output: impl Write + Send + 'static,
+        role: Role,
+    ) -> Received {
+        let (events, queue) = mpsc::channel();
+        let budget = Arc::new(Budget::new(limits::INPUT_BYTES));
+        let sender = Sender::start(output);
+        streams::start_reader(input, events.clone(), Arc::clone(&budget));
+        let mut server = Self {
+            session: session::Agent::new(),
+            sender,
+            budget,
+            events,
+            role,
+            silence: limits::SILENCE_BEFORE_BEGIN,
+            state: State::Idle,
+            received: Received::default(),
+        };
+        if let Err(failure) = server.converse(&queue) {
+            let fault = failure.into_fault();
+            server.sender.send(&ToController::Fault(fault.clone()));
+            server.received.fault = Some(fault);
+        }
+        server.sender.finish();
+        server.received
+    }
+
+    fn converse(&mut self, queue: &Receiver<Event>) -> Result<(), Failure> {
         let mut heard = Instant::now();
         while !matches!(self.state, State::Over) {
-            match received.recv_timeout(limits::TICK) {
+            match queue.recv_timeout(limits::TICK) {
                 Ok(Event::Bytes(bytes)) => {
                     heard = Instant::now();
                     self.session.handle_bytes(&bytes);
                     self.budget.give_back(bytes.len());
                     while let Some(order) = self.session.poll_order()? {
+                        if let Order::Supply(supply) = order {
+                            return self.supply(&supply, queue);
+                        }
                         self.obey(order)?;
                     }
                 }
@@ -124,15 +172,32 @@ impl Server {
         Ok(())
     }
 
+    /// Gives a tree out, on what is left of the streams.
+    fn supply(&mut self, supply: &Supply, queue: &Receiver<Event>) -> Result<(), Failure> {
+        let Role::Host { limit } = &self.role else {
+            return Err(Failure::new(
+                FaultKind::Protocol,
+                "both sides want to receive",
+            ));
+        };
+        let session = std::mem::replace(&mut self.session, session::Agent::new());
+        supply::give_out(
+            supply,
+            limit.as_deref(),
+            session.into_rest(),
+            queue,
+            &self.budget,
+            &self.sender,
+        );
+        Ok(())
+    }
+
     fn obey(&mut self, order: Order) -> Result<(), Failure> {
         match (order, std::mem::replace(&mut self.state, State::Over)) {
-            (Order::Begin(begin), State::Idle) => {
-                self.silence = Duration::from_secs(begin.silence_seconds.max(1).into());
-                let limit = self.limit.as_deref();
-                if let Some(destination) = Destination::open(begin, limit, &self.sender)? {
-                    self.session.handle_scanned();
-                    self.state = State::Open(Box::new(destination));
-                }
+            (Order::Begin(theirs), State::Idle) => self.begin(theirs),
+            (Order::Stage(bytes), State::Seen(sight)) => sight.plan(&decode(&bytes)?, &self.sender),
+            (Order::Refused(reason), _) => {
+                self.received.refused = Some(reason);
                 Ok(())
             }
             (Order::Same(release), State::Open(destination)) => {
@@ -143,10 +208,7 @@ impl Server {
                 Ok(())
             }
             (Order::Stage(bytes), State::Open(destination)) => {
-                let manifest = Manifest::decode(&bytes).map_err(|error| {
-                    Failure::new(FaultKind::Protocol, format!("the manifest is bad: {error}"))
-                })?;
-                self.stage(*destination, manifest, true)
+                self.stage(*destination, decode(&bytes)?, true)
             }
             (Order::Undo, State::Open(destination)) => {
                 let manifest = destination.undo_manifest()?;
@@ -172,6 +234,27 @@ impl Server {
                 "a message out of its turn",
             )),
         }
+    }
+
+    fn begin(&mut self, theirs: Begin) -> Result<(), Failure> {
+        let (begin, limit) = match &self.role {
+            Role::Host { limit } => (theirs, limit.as_deref()),
+            Role::Receiver(own) => (own.clone(), None),
+        };
+        self.silence = Duration::from_secs(begin.silence_seconds.max(1).into());
+        self.state = match begin.purpose {
+            Purpose::Push | Purpose::Pull => {
+                State::Open(Box::new(Destination::open(begin, limit, &self.sender)?))
+            }
+            Purpose::Inspect | Purpose::Plan { .. } | Purpose::Probe => {
+                match Sight::look(begin, limit, &self.sender)? {
+                    Some(sight) => State::Seen(Box::new(sight)),
+                    None => State::Over,
+                }
+            }
+        };
+        self.session.handle_scanned();
+        Ok(())
     }
 
     fn stage(
@@ -201,6 +284,7 @@ impl Server {
         };
         act(staging, &self.sender)?;
         if let Some(staged) = staging.complete() {
+            self.received.staged = Some(staged.clone());
             self.sender.send(&ToController::Staged(staged));
             self.session.handle_staged();
         }
@@ -208,7 +292,13 @@ impl Server {
     }
 
     fn done(&mut self, settled: Settled) -> Result<(), Failure> {
+        self.received.settled = Some(settled.clone());
         self.sender.send(&ToController::Done(settled));
         Ok(())
     }
+}
+
+fn decode(manifest: &[u8]) -> Result<Manifest, Failure> {
+    Manifest::decode(manifest)
+        .map_err(|error| Failure::new(FaultKind::Protocol, format!("the manifest is bad: {error}")))
 }

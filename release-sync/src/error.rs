@@ -237,6 +237,12 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// The host can't give its tree out.
+    #[error("the host can't give its tree out: {reason}")]
+    Supply {
+        /// Why not, in the host's words, made harmless.
+        reason: String,
+    },
     /// The host has no undo to go back to.
     #[error("{destination} has nothing to go back to")]
     NoUndo {

@@ -1,39 +1,30 @@
 //! One source, many hosts: one thread for each, and every piece of work done once for all.
 
-mod cancel;
-mod drive;
-mod encode;
 mod gate;
-mod level;
-mod payload_cache;
+mod pull;
 mod reach;
 mod slots;
-mod source;
 mod visit;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 use release_core::{Generation, ReleaseId};
 
-pub use self::cancel::Cancel;
-pub use self::source::{Source, scan};
+pub use self::pull::pull;
 
 use self::gate::Gate;
-use self::payload_cache::PayloadCache;
 use self::reach::Agents;
 use self::slots::Slots;
 use self::visit::Visit;
 use crate::filter::Filter;
+use crate::pace::Pace;
 use crate::session::Goal;
+use crate::supply::{CACHE_BUDGET, PayloadCache};
 use crate::{
-    Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options, Reach,
-    Report,
+    Cancel, Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options,
+    Reach, Report, Source,
 };
-
-/// Frames of payload that are kept in memory, in bytes; more of them go to a file.
-const CACHE_BUDGET: usize = 256 << 20;
 
 /// The hosts of a run, and how it is to be done.
 #[derive(Debug)]
@@ -69,79 +60,86 @@ impl Fleet {
         self.cancel.clone()
     }
 
-    /// Makes every host's tree equal to the source: stages everywhere, then commits everywhere.
+    /// Makes every host's tree equal to the source: stages beside the current tree, verifies, commits.
     ///
-    /// One host's failure is that host's; it is in the report. Hosts that could not stage are not
-    /// waited for longer than [`Options::silence`].
+    /// Hosts that are alike commit together ([`Options::together`]). One host's failure is that host's;
+    /// it is in the report.
     pub fn push(&self, source: &Source, generation: Generation, monitor: &dyn Monitor) -> Report {
-        let started = Instant::now();
-        let cache = source.root.try_clone().ok().map(|root| {
-            let release = Arc::clone(&source.release);
-            PayloadCache::new(root, release, CACHE_BUDGET, self.hosts.len())
-        });
-        let goal = Goal::Push(Arc::clone(&source.release));
-        let hosts = self.visit_all(&goal, cache.as_ref(), generation, monitor);
-        let seconds = started.elapsed().as_secs_f64();
-        Report {
-            release: Some(source.release()),
-            generation,
-            hosts,
-            seconds,
-        }
-    }
-
-    /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.
-    pub fn status(&self, verify: bool, monitor: &dyn Monitor) -> Vec<HostStatus> {
-        let slots = Slots::new(self.options.parallel);
-        let agents = Agents::default();
-        self.each(|host| {
-            let _slot = slots.take();
-            Visit::new(host, self, &agents, monitor).inspect(verify)
-        })
-    }
-
-    /// Finds out what [`push`](Self::push) would do to each host, and changes nothing. `itemize` lists
-    /// every change.
-    pub fn plan(&self, source: &Source, itemize: bool, monitor: &dyn Monitor) -> Vec<HostPlan> {
-        let _ = (source, itemize, monitor);
-        unimplemented!()
-    }
-
-    /// Finds out whether each host can be reached and worked on, without looking at its tree.
-    pub fn probe(&self, monitor: &dyn Monitor) -> Vec<HostProbe> {
-        let _ = monitor;
-        unimplemented!()
+        let cache =
+            source.root().try_clone().ok().map(|root| {
+                PayloadCache::new(root, source.shared(), CACHE_BUDGET, self.hosts.len())
+            });
+        let run = Run {
+            cache,
+            ..self.run(generation, monitor)
+        };
+        let mut report = self.change(&Goal::Push(source.shared()), &run);
+        report.release = Some(source.release());
+        report
     }
 
     /// Sends every host back to the tree that its last commit displaced. Needs no source and no
     /// transfer. `generation` is that of this run: going back is a deploy too.
     pub fn undo(&self, generation: Generation, monitor: &dyn Monitor) -> Report {
-        let started = Instant::now();
-        let hosts = self.visit_all(&Goal::Undo, None, generation, monitor);
-        let release = common_release(&hosts);
-        Report {
-            release,
+        self.change(&Goal::Undo, &self.run(generation, monitor))
+    }
+
+    /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.
+    pub fn status(&self, verify: bool, monitor: &dyn Monitor) -> Vec<HostStatus> {
+        self.look(monitor, |visit| visit.status(verify))
+    }
+
+    /// Finds out what [`push`](Self::push) would do to each host, and changes nothing. `itemize` lists
+    /// every change.
+    pub fn plan(&self, source: &Source, itemize: bool, monitor: &dyn Monitor) -> Vec<HostPlan> {
+        let release = source.shared();
+        self.look(monitor, |visit| visit.plan(&release, itemize))
+    }
+
+    /// Finds out whether each host can be reached and worked on, without looking at its tree.
+    pub fn probe(&self, monitor: &dyn Monitor) -> Vec<HostProbe> {
+        self.look(monitor, |visit| visit.probe())
+    }
+
+    fn run<'a>(&'a self, generation: Generation, monitor: &'a dyn Monitor) -> Run<'a> {
+        Run {
+            options: &self.options,
+            cancel: &self.cancel,
+            agents: Agents::default(),
+            cache: None,
+            pace: Pace::new(self.options.bwlimit_total, Instant::now()),
             generation,
+            monitor,
+        }
+    }
+
+    fn change(&self, goal: &Goal, run: &Run<'_>) -> Report {
+        let started = Instant::now();
+        let slots = Slots::new(self.options.parallel);
+        let gate = Gate::new(self.hosts.len(), self.options.together);
+        let hosts = self.each(|host| {
+            let report = Visit::new(host, run).change(goal, &gate, &slots);
+            run.monitor.event(Event::Finished { report: &report });
+            report
+        });
+        Report {
+            release: common_release(&hosts),
+            generation: run.generation,
             hosts,
             seconds: started.elapsed().as_secs_f64(),
         }
     }
 
-    fn visit_all(
+    fn look<R: Send>(
         &self,
-        goal: &Goal,
-        cache: Option<&PayloadCache>,
-        generation: Generation,
         monitor: &dyn Monitor,
-    ) -> Vec<HostReport> {
+        look: impl Fn(&Visit<'_>) -> R + Sync,
+    ) -> Vec<R> {
         let slots = Slots::new(self.options.parallel);
-        let gate = Gate::new(self.hosts.len());
-        let agents = Agents::default();
+        let run = self.run(Generation::default(), monitor);
         self.each(|host| {
-            let visit = Visit::new(host, self, &agents, monitor);
-            let report = visit.change(goal, cache, generation, &gate, &slots);
-            monitor.event(Event::Finished { report: &report });
-            report
+            let _slot = slots.take();
+            look(&Visit::new(host, &run))
         })
     }
 
@@ -167,16 +165,24 @@ impl Fleet {
     }
 }
 
-/// Makes a local directory equal to a tree on a host: a push with the roles exchanged. The host's
-/// `destination` is the tree that is read; nothing is changed there. `into` is made if it is missing.
-pub fn pull(
-    host: &Host,
-    into: &std::path::Path,
-    options: &Options,
-    monitor: &dyn Monitor,
-) -> HostReport {
-    let _ = (host, into, options, monitor);
-    unimplemented!()
+/// What all hosts of a run share.
+struct Run<'a> {
+    options: &'a Options,
+    cancel: &'a Cancel,
+    agents: Agents,
+    /// Where answers come from; `None` where nothing may be asked for.
+    cache: Option<PayloadCache>,
+    /// The limit for all hosts together.
+    pace: Pace,
+    generation: Generation,
+    monitor: &'a dyn Monitor,
+}
+
+impl Run<'_> {
+    /// The limit for one host.
+    fn pace_of_one(&self) -> Pace {
+        Pace::new(self.options.bwlimit, Instant::now())
+    }
 }
 
 fn common_release(hosts: &[HostReport]) -> Option<ReleaseId> {

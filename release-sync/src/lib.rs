@@ -8,8 +8,12 @@ mod agent;
 #[cfg(feature = "ssh")]
 mod bootstrap;
 #[cfg(feature = "fs")]
+mod cancel;
+#[cfg(feature = "fs")]
 mod confine;
 mod delta;
+#[cfg(feature = "fs")]
+mod drive;
 mod error;
 mod filter;
 #[cfg(feature = "ssh")]
@@ -17,6 +21,8 @@ mod fleet;
 mod host;
 mod monitor;
 mod options;
+#[cfg(feature = "fs")]
+mod pace;
 mod plan;
 mod report;
 #[cfg(feature = "fs")]
@@ -25,6 +31,8 @@ mod session;
 #[cfg(feature = "fs")]
 mod store;
 #[cfg(feature = "fs")]
+mod supply;
+#[cfg(feature = "fs")]
 mod transport;
 mod tree;
 mod unit;
@@ -32,14 +40,18 @@ mod wire;
 
 #[cfg(feature = "fs")]
 pub use agent::serve;
+#[cfg(feature = "fs")]
+pub use cancel::Cancel;
 pub use error::Error;
 #[cfg(feature = "ssh")]
-pub use fleet::{Cancel, Fleet, Source, pull, scan};
+pub use fleet::{Fleet, pull};
 pub use host::{Host, HostKeys, Identity, Reach, SshOptions, SshTarget};
 pub use monitor::{Event, HostState, Monitor};
 pub use options::Options;
 pub use release_core::{Digest, Generation, Manifest, Proof, ProofClass, RelPath, ReleaseId};
 pub use report::{Counts, HostPlan, HostProbe, HostReport, HostStatus, Outcome, PlanItem, Report};
+#[cfg(feature = "fs")]
+pub use supply::{Source, scan};
 
 /// Names the sources that this build was made from: 16 hexadecimal digits.
 pub const BUILD_ID: &str = env!("RELEASE_SYNC_BUILD_ID");

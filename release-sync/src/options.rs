@@ -35,6 +35,10 @@ pub struct Options {
     pub bwlimit: u64,
     /// Most bytes a second that are sent to all hosts together; 0: as many as go. Default: 0.
     pub bwlimit_total: u64,
+    /// Commit nowhere before every host has staged or failed, however long that takes. Otherwise a host
+    /// that has staged waits for the others only a tenth of the time that it took itself, so that
+    /// hosts which are alike flip together and a stuck one holds nobody up. Default: `false`.
+    pub together: bool,
     /// How often a host is tried again after a failure that may pass. Default: 2.
     pub retries: u32,
     /// How SSH is spoken; needed where a host is reached over it.
@@ -58,6 +62,7 @@ impl Default for Options {
             silence: Duration::from_secs(30),
             bwlimit: 0,
             bwlimit_total: 0,
+            together: false,
             retries: 2,
             ssh: None,
         }

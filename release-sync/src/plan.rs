@@ -3,9 +3,13 @@
 //! A plan says how a tree becomes a release: which entries are made, changed or deleted, and where the
 //! content of each file comes from. It does nothing; it can be printed, compared and tested.
 
+mod itemize;
+
 use std::collections::{HashMap, HashSet};
 
 use release_core::{Digest, Entry, Kind, Manifest, Meta, RelPath};
+
+pub(crate) use itemize::{itemize, summarize};
 
 use crate::tree::{Found, FoundKind};
 

@@ -7,6 +7,7 @@ mod clock;
 mod hash;
 mod index;
 mod known;
+mod manifest;
 mod names;
 mod stat;
 #[cfg(test)]
@@ -15,16 +16,13 @@ pub(crate) mod testing;
 mod tests;
 mod walk;
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use release_core::{
-    Digest, Entry, Kind, Manifest, ManifestError, Meta, Principal, RelPath, Timestamp,
-};
+use release_core::{Digest, RelPath, Timestamp};
 use rustix::fs::FileType;
 
-pub(crate) use clock::{coarse_now, settle};
+pub(crate) use clock::settle_now;
 pub(crate) use index::Index;
 pub(crate) use known::Written;
 pub(crate) use names::Names;
@@ -133,23 +131,10 @@ pub(crate) struct Scan {
     pub(crate) specials: Vec<RelPath>,
     /// Entries that are other mounts, in order. Directories among them were not entered.
     pub(crate) mounts: Vec<RelPath>,
-    /// How many entries were excluded; what is inside an excluded directory is not counted.
-    pub(crate) excluded: u64,
     /// The directories that hold something excluded, in order: they are not as empty as they look.
     pub(crate) excluded_in: Vec<RelPath>,
     /// Whether [`Scan::index`] would say nothing that the index given did not say already.
     pub(crate) index_is_current: bool,
-}
-
-/// Why what was found makes no manifest.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IncompleteScan {
-    /// Something could not be read, so what the tree holds is not known.
-    #[error("`{0}` could not be read")]
-    Unreadable(RelPath),
-    /// Attributes that a manifest can't hold.
-    #[error("what was found makes no manifest")]
-    Manifest(#[from] ManifestError),
 }
 
 /// Scans a tree, with all threads of the rayon pool that this is called in.
@@ -158,7 +143,7 @@ pub(crate) enum IncompleteScan {
 /// When the root can't be read, and [`io::ErrorKind::Interrupted`] when the scan is cancelled. Whatever
 /// concerns one entry is in [`Scan::unreadable`].
 pub(crate) fn scan_tree(root: &Root, options: &ScanOptions<'_>) -> io::Result<Scan> {
-    let scanned_at = coarse_now();
+    let scanned_at = clock::coarse_now();
     let walk::Walked { mut found, aside } = walk::walk(root, options)?;
     let mut index_is_current = false;
     if let Some(index) = options.index
@@ -177,7 +162,6 @@ pub(crate) fn scan_tree(root: &Root, options: &ScanOptions<'_>) -> io::Result<Sc
         unreadable,
         specials: aside.specials,
         mounts: aside.mounts,
-        excluded: aside.excluded,
         excluded_in: aside.excluded_in,
         index_is_current,
     };
@@ -188,46 +172,6 @@ pub(crate) fn scan_tree(root: &Root, options: &ScanOptions<'_>) -> io::Result<Sc
 }
 
 impl Scan {
-    /// The manifest of what was found, specials left out.
-    ///
-    /// # Errors
-    /// When anything could not be read, and when an attribute is beyond what a manifest holds.
-    pub(crate) fn manifest(&self, names: &Names) -> Result<Manifest, IncompleteScan> {
-        self.manifest_of(names, |_| true)
-    }
-
-    /// The same of those entries only that `counts` says yes to; with an entry, the directories that
-    /// it is in.
-    pub(crate) fn manifest_of(
-        &self,
-        names: &Names,
-        counts: impl Fn(&RelPath) -> bool,
-    ) -> Result<Manifest, IncompleteScan> {
-        if let Some((path, _)) = self.unreadable.first() {
-            return Err(IncompleteScan::Unreadable(path.clone()));
-        }
-        let mut users = Table::default();
-        let mut groups = Table::default();
-        let mut entries = Vec::with_capacity(self.found.len());
-        for found in self.found.iter().filter(|found| counts(&found.path)) {
-            let Some(kind) = kind_of(found)? else {
-                continue;
-            };
-            let meta = Meta {
-                mode: found.mode,
-                user: users.index(found.uid, |uid| names.principal_of_uid(uid)),
-                group: groups.index(found.gid, |gid| names.principal_of_gid(gid)),
-                mtime: found.mtime,
-            };
-            entries.push(Entry {
-                path: found.path.clone(),
-                meta,
-                kind,
-            });
-        }
-        Ok(Manifest::new(users.principals, groups.principals, entries)?)
-    }
-
     /// What the next scan of this tree need not find out again.
     pub(crate) fn index(&self) -> Index {
         let mut writer = index::Writer::new(self.scanned_at, self.found.len());
@@ -243,37 +187,5 @@ impl Scan {
             }
         }
         writer.finish()
-    }
-}
-
-/// `None` for what a manifest does not carry.
-fn kind_of(found: &Found) -> Result<Option<Kind>, IncompleteScan> {
-    let unreadable = || IncompleteScan::Unreadable(found.path.clone());
-    Ok(match &found.kind {
-        FoundKind::Directory => Some(Kind::Directory),
-        FoundKind::File { size, digest } => Some(Kind::File {
-            size: *size,
-            digest: digest.ok_or_else(unreadable)?,
-        }),
-        FoundKind::Symlink { target } => Some(Kind::Symlink {
-            target: target.clone(),
-        }),
-        FoundKind::Special => None,
-    })
-}
-
-/// Principals in the order of first use.
-#[derive(Default)]
-struct Table {
-    principals: Vec<Principal>,
-    known: HashMap<u32, u32>,
-}
-
-impl Table {
-    fn index(&mut self, id: u32, principal: impl FnOnce(u32) -> Principal) -> u32 {
-        *self.known.entry(id).or_insert_with(|| {
-            self.principals.push(principal(id));
-            self.principals.len() as u32 - 1
-        })
     }
 }

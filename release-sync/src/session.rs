@@ -18,4 +18,5 @@ mod simulation;
 
 pub(crate) use agent::{Agent, Order, Violation};
 pub(crate) use controller::{Controller, Goal, MOST_REFUSALS, Step};
+pub(crate) use fault::error_of;
 pub(crate) use release::Release;

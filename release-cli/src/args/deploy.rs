@@ -9,8 +9,8 @@ use release_core::Rate;
 ///
 /// The contents of the source become the contents of the destination on each host: what is new or
 /// changed is sent, what is gone is deleted. Everything is first laid down beside the current tree and
-/// verified, on all hosts, and only then made current. A deploy that is interrupted can simply be run
-/// again; what already arrived is not sent twice.
+/// verified, and only then made current; hosts that are alike do that at one time. A deploy that is
+/// interrupted can simply be run again; what already arrived is not sent twice.
 #[derive(Debug, Default, Arguments)]
 #[command(after_help = "\
 Examples:
@@ -60,6 +60,9 @@ pub(crate) struct DeployArgs {
     /// Send at most this many bytes a second to one host, as in 500k or 10M [file: sync.bwlimit]
     #[arg(long, value_name = "RATE")]
     pub(crate) bwlimit: Option<Rate>,
+    /// Commit nowhere before every host has staged or failed [file: sync.together]
+    #[arg(long)]
+    pub(crate) together: bool,
     /// Only the hosts whose last deploy did not end well
     #[arg(long)]
     pub(crate) retry_failed: bool,

@@ -233,6 +233,10 @@ fn of_host(error: &Error) -> Option<Advice> {
             "max-delete",
             "if all of that is meant to go, allow it with a higher --max-delete",
         ),
+        Error::Supply { .. } => advice(
+            "supply",
+            "check the path after the colon, and that the user may read all that is there",
+        ),
         Error::NoUndo { .. } => advice("no-undo", "deploy the earlier release again"),
         Error::Files { .. } => no_advice("files"),
         Error::Commit { .. } => advice("commit", "deploy again, which completes it"),

@@ -324,6 +324,9 @@ pub(super) fn errors() -> Vec<Error> {
             would: 900,
             limit: 100,
         },
+        Error::Supply {
+            reason: "no such directory".into(),
+        },
         Error::NoUndo {
             destination: destination(),
         },

@@ -45,6 +45,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "parallel",
             "bwlimit",
             "bwlimit_total",
+            "together",
             "retries",
             "numeric_owner",
             "allow_empty",

@@ -63,6 +63,7 @@ fn everything_said_is_heard() {
         parallel = 0x10
         bwlimit = "10M"
         bwlimit_total = "1Gi"
+        together = true
         retries = 0
         numeric_owner = true
         allow_empty = true
@@ -114,6 +115,7 @@ fn everything_said_is_heard() {
             silence: Duration::from_secs(120),
             bwlimit: Rate(Some(10_000_000)),
             bwlimit_total: Rate(Some(1 << 30)),
+            together: true,
             retries: 0,
         },
         state: StateConfig {

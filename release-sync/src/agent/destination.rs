@@ -1,6 +1,5 @@
 //! The destination as a session finds it.
 
-use std::collections::HashSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use super::fault::Failure;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::filter::Filter;
-use crate::plan::{self, Owners, Situation};
+use crate::plan::Owners;
 use crate::scan::{Names, Scan, ScanOptions, Written, scan_tree};
 use crate::store::{self, Lock, Store, Undo};
 use crate::tree::FoundKind;
@@ -33,30 +32,27 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    /// Opens, locks and scans, and says what is there. For [`Purpose::Inspect`] nothing is locked or
-    /// made, and there is nothing to go on with: `None`.
+    /// Opens, locks and scans, and says what is there.
     pub(super) fn open(
         begin: Begin,
         limit: Option<&Path>,
         sender: &Sender,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Self, Failure> {
         let unusable = |doing: &'static str| {
             move |error: io::Error| Failure::io(FaultKind::Destination, doing, &error)
         };
         let filter = filter_of(&begin)?;
-        if begin.purpose == Purpose::Inspect {
-            return inspect(&begin, &filter, limit, sender).map(|()| None);
-        }
-        let tree = open_tree(&begin, limit, true).map_err(unusable("opening it"))?;
+        let tree = open_tree(&begin.destination, limit, true).map_err(unusable("opening it"))?;
         if begin.require_mount && !store::is_mount(&tree).map_err(unusable("looking at it"))? {
             return Err(Failure::new(FaultKind::NotMounted, ""));
         }
-        let welcome = welcome(&tree);
+        let welcome = welcome(Some(&tree));
         let store = Store::open(tree).map_err(unusable("making .release in it"))?;
         let lock = Lock::take(&store.private, &begin.holder)?;
         let marker = store.marker().map_err(unusable("reading its marker"))?;
         if let Some((marker, _)) = marker
             && marker.generation > begin.generation
+            && begin.purpose == Purpose::Push
         {
             return Err(Failure::new(FaultKind::Fenced(marker.generation), ""));
         }
@@ -73,7 +69,7 @@ impl Destination {
             marker,
         )));
         let marker = marker.map(|(marker, _)| marker);
-        Ok(Some(Self {
+        Ok(Self {
             begin,
             store,
             scan,
@@ -83,7 +79,7 @@ impl Destination {
             observed,
             superuser,
             _lock: lock,
-        }))
+        })
     }
 
     /// What is said of a tree that is the release already.
@@ -136,15 +132,19 @@ impl Destination {
         manifest: &Manifest,
         scan: &Scan,
     ) -> io::Result<()> {
+        if !scan.index_is_current {
+            self.store.set_index(&scan.index())?;
+        }
+        // A source is no release before it is given out.
+        if self.begin.purpose == Purpose::Pull {
+            return Ok(());
+        }
         let marker = Marker {
             release,
             generation: self.begin.generation,
         };
         if self.marker.map(|marker| marker.release) != Some(release) {
             self.store.set_manifest(manifest)?;
-        }
-        if !scan.index_is_current {
-            self.store.set_index(&scan.index())?;
         }
         if self.marker != Some(marker) {
             self.store.set_marker(&marker)?;
@@ -184,97 +184,6 @@ pub(super) fn observe_after(destination: &Destination, written: &Written) -> io:
     scan_tree(&destination.store.tree, &options)
 }
 
-fn inspect(
-    begin: &Begin,
-    filter: &Filter,
-    limit: Option<&Path>,
-    sender: &Sender,
-) -> Result<(), Failure> {
-    let unusable = |error: io::Error| Failure::io(FaultKind::Destination, "looking at it", &error);
-    let tree = match open_tree(begin, limit, false) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let superuser = rustix::process::geteuid().is_root();
-            let build = crate::BUILD_ID.to_owned();
-            sender.send(&ToController::Welcome(Welcome {
-                build,
-                superuser,
-                free: 0,
-            }));
-            let have = Have {
-                marker: None,
-                proofs: Vec::new(),
-                intact: None,
-                files: 0,
-                bytes: 0,
-            };
-            sender.send(&ToController::Have(have));
-            return Ok(());
-        }
-        other => other.map_err(unusable)?,
-    };
-    let welcome = welcome(&tree);
-    let superuser = welcome.superuser;
-    sender.send(&ToController::Welcome(welcome));
-    let have = match Store::open_existing(tree).map_err(unusable)? {
-        Ok(store) => {
-            let marker = store.marker().map_err(unusable)?;
-            let scan = observe(begin, Some(&store), &store.tree, filter).map_err(unusable)?;
-            let names = names_of(begin, &store);
-            let observed = scan.manifest(&names).ok();
-            let intact = marker.and_then(|(marker, _)| {
-                class_of(begin, &store, &scan, &names, marker.release, superuser)
-            });
-            Have {
-                intact,
-                ..have(&scan, observed.as_ref(), superuser, marker)
-            }
-        }
-        Err(tree) => {
-            let scan = observe(begin, None, &tree, filter).map_err(unusable)?;
-            let observed = scan.manifest(&Names::system(begin.numeric_owner)).ok();
-            have(&scan, observed.as_ref(), superuser, None)
-        }
-    };
-    sender.send(&ToController::Have(have));
-    Ok(())
-}
-
-/// In which class the tree is the release that it claims to be: by its digest, or else because there
-/// would be nothing to do to make it so.
-fn class_of(
-    begin: &Begin,
-    store: &Store,
-    scan: &Scan,
-    names: &Names,
-    release: ReleaseId,
-    superuser: bool,
-) -> Option<ProofClass> {
-    if scan.manifest(names).ok()?.release_id() == release {
-        return Some(ProofClass::Full);
-    }
-    let manifest = Manifest::decode(&store.manifest().ok()??).ok()?;
-    if manifest.release_id() != release {
-        return None;
-    }
-    let owners = superuser.then(|| owners_of(&manifest, names));
-    let plan = plan::plan(&Situation {
-        manifest: &manifest,
-        tree: &scan.found,
-        holding: &scan.excluded_in,
-        mounts: &scan.mounts,
-        kept: &[],
-        staged: &HashSet::new(),
-        owners: owners.as_ref(),
-        delete: begin.delete,
-    });
-    let class = if superuser {
-        ProofClass::Full
-    } else {
-        ProofClass::WithoutOwner
-    };
-    plan.is_empty().then_some(class)
-}
-
 /// The numbers that a manifest's users and groups have here.
 pub(super) fn owners_of(manifest: &Manifest, names: &Names) -> Owners {
     Owners {
@@ -291,7 +200,7 @@ pub(super) fn owners_of(manifest: &Manifest, names: &Names) -> Owners {
     }
 }
 
-fn filter_of(begin: &Begin) -> Result<Filter, Failure> {
+pub(super) fn filter_of(begin: &Begin) -> Result<Filter, Failure> {
     let patterns: Vec<String> = begin
         .exclude
         .iter()
@@ -303,7 +212,7 @@ fn filter_of(begin: &Begin) -> Result<Filter, Failure> {
 
 /// Names of users and groups. Numbers that the last release's owners have here are called by its names,
 /// so that its digest comes out again.
-fn names_of(begin: &Begin, store: &Store) -> Names {
+pub(super) fn names_of(begin: &Begin, store: &Store) -> Names {
     let mut names = Names::system(begin.numeric_owner);
     if let Ok(Some(bytes)) = store.manifest()
         && let Ok((users, groups)) = Manifest::decode_principals(&bytes)
@@ -313,17 +222,21 @@ fn names_of(begin: &Begin, store: &Store) -> Names {
     names
 }
 
-fn welcome(tree: &Root) -> Welcome {
-    let free = rustix::fs::fstatvfs(tree).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
-    let superuser = rustix::process::geteuid().is_root();
+pub(super) fn welcome(tree: Option<&Root>) -> Welcome {
+    let space = tree.and_then(|tree| rustix::fs::fstatvfs(tree).ok());
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     Welcome {
         build: crate::BUILD_ID.to_owned(),
-        superuser,
-        free,
+        superuser: rustix::process::geteuid().is_root(),
+        free: space.map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize)),
+        clock: now
+            .tv_sec
+            .saturating_mul(1_000_000_000)
+            .saturating_add(now.tv_nsec),
     }
 }
 
-fn have(
+pub(super) fn have(
     scan: &Scan,
     observed: Option<&Manifest>,
     superuser: bool,
@@ -355,8 +268,8 @@ fn have(
 
 /// Opens the destination, inside `limit` if there is one, and makes it if it is missing and `make` says
 /// so.
-fn open_tree(begin: &Begin, limit: Option<&Path>, make: bool) -> io::Result<Root> {
-    let path = PathBuf::from(std::ffi::OsStr::from_bytes(&begin.destination));
+pub(super) fn open_tree(path: &[u8], limit: Option<&Path>, make: bool) -> io::Result<Root> {
+    let path = PathBuf::from(std::ffi::OsStr::from_bytes(path));
     let Some(limit) = limit else {
         if path.as_os_str().is_empty() {
             return Err(io::Error::new(

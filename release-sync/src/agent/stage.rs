@@ -16,7 +16,7 @@ use super::limits::{Budget, PROGRESS};
 use super::streams::Sender;
 use super::worker::{FileOutcome, Outcome, Pool, Shared};
 use crate::plan::{self, Action, Obstacle, Origin, Plan, Situation};
-use crate::scan::{Written, coarse_now, settle};
+use crate::scan::{Written, settle_now};
 use crate::session::MOST_REFUSALS;
 use crate::store::{Commit, Keepsakes, Stage, Undo, WriteError, discard_stages};
 use crate::unit::Units;
@@ -336,7 +336,7 @@ impl Staging {
         let committed = commit
             .run()
             .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
-        settle(coarse_now());
+        settle_now();
         let scan = observe_after(&self.destination, &self.written)
             .map_err(failed("scanning the new tree"))?;
         self.destination

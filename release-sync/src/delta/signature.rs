@@ -133,9 +133,6 @@ pub(crate) enum SignatureError {
 }
 
 impl Signature {
-    /// Longest signature, in bytes: what a reader of frames must be ready to take.
-    pub(crate) const MAX_SIZE: usize = Blocks::MAX_COUNT as usize * SUM_SIZE;
-
     /// Takes the bytes that a host gives as the signature of its basis of `basis_size` bytes.
     pub(crate) fn parse(sums: Vec<u8>, basis_size: u64) -> Result<Self, SignatureError> {
         let blocks = Blocks::of(basis_size).ok_or(SignatureError::Basis { basis_size })?;
@@ -154,12 +151,6 @@ impl Signature {
     pub(crate) fn blocks(&self) -> Blocks {
         self.blocks
     }
-
-    /// The bytes that were parsed: together with the basis's size, what an answer depends on.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.sums
-    }
-
     /// The sums, one a block.
     pub(super) fn sums(&self) -> &[Sum] {
         self.sums.as_chunks().0
@@ -182,6 +173,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    const LONGEST: usize = Blocks::MAX_COUNT as usize * SUM_SIZE;
 
     fn sign(bytes: &[u8], pieces: impl Iterator<Item = usize>) -> Result<Vec<u8>, SignError> {
         let mut builder = SignatureBuilder::new(Blocks::of(bytes.len() as u64).unwrap());
@@ -247,7 +240,7 @@ mod tests {
         let blocks = |size| Blocks::of(size).unwrap().count() as usize;
         for size in [1, 700, 701, 490_000, 1 << 30, Blocks::MAX_BASIS] {
             let fits = blocks(size) * SUM_SIZE;
-            assert!(fits <= Signature::MAX_SIZE);
+            assert!(fits <= LONGEST);
             assert!(Signature::parse(vec![0; fits], size).is_ok());
             for found in [0, 1, fits - SUM_SIZE, fits - 1, fits + 1, fits + SUM_SIZE] {
                 let error = SignatureError::Length {
@@ -259,7 +252,7 @@ mod tests {
             }
         }
         for size in [0, Blocks::MAX_BASIS + 1, u64::MAX] {
-            for found in [0, SUM_SIZE, Signature::MAX_SIZE] {
+            for found in [0, SUM_SIZE, LONGEST] {
                 let error = SignatureError::Basis { basis_size: size };
                 assert_eq!(Signature::parse(vec![0; found], size), Err(error));
             }

@@ -3,6 +3,8 @@
 
 use proptest::prelude::*;
 
+use super::search::DiffStats;
+use super::signature::*;
 use super::*;
 
 /// Repeatable noise.

@@ -12,6 +12,8 @@ pub(super) struct Reached {
     pub(super) transport: Box<dyn Transport>,
     /// Bytes of the agent's own upload; 0 where it was there.
     pub(super) agent_bytes: u64,
+    /// What the login shell printed before the agent spoke.
+    pub(super) noise: Vec<u8>,
     /// Was the session's opening sent along?
     pub(super) opened: bool,
 }
@@ -38,6 +40,7 @@ pub(super) fn reach(
             Ok(Reached {
                 transport,
                 agent_bytes: 0,
+                noise: Vec::new(),
                 opened: false,
             })
         }
@@ -59,6 +62,7 @@ pub(super) fn reach(
             Ok(Reached {
                 transport,
                 agent_bytes: started.agent_bytes,
+                noise: started.noise,
                 opened: true,
             })
         }
@@ -75,6 +79,7 @@ fn local() -> Result<Reached, Error> {
     Ok(Reached {
         transport: Box::new(transport),
         agent_bytes: 0,
+        noise: Vec::new(),
         opened: false,
     })
 }

@@ -1,22 +1,20 @@
-//! One host's part in a run, from reaching it to its report.
+//! One host's part in a run: reaching it, and a session with it.
 
+mod change;
+mod look;
+
+use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
-use release_core::Generation;
+use release_core::{Generation, ReleaseId, escape};
 
-use super::Fleet;
-use super::cancel::Cancel;
-use super::drive::{Drive, Verdict};
-use super::gate::Gate;
-use super::payload_cache::PayloadCache;
-use super::reach::{self, Agents, Reached};
-use super::slots::Slots;
+use super::Run;
+use super::reach::{self, Reached};
+use crate::drive::{Drive, Verdict};
 use crate::session::{Controller, Goal, Step};
 use crate::transport::Waker;
-use crate::wire::{Begin, Have, Purpose, Settled};
-use crate::{
-    Counts, Error, Event, Host, HostReport, HostState, HostStatus, Monitor, Options, Outcome,
-};
+use crate::wire::{Begin, Have, Item, Planned, Purpose, Settled, Welcome};
+use crate::{Counts, Error, Event, Host, HostState};
 
 /// Notes of a host that are passed on.
 const MOST_NOTES: usize = 20;
@@ -24,176 +22,99 @@ const MOST_NOTES: usize = 20;
 /// A host that is being visited.
 pub(super) struct Visit<'a> {
     host: &'a Host,
-    options: &'a Options,
-    agents: &'a Agents,
-    cancel: &'a Cancel,
-    monitor: &'a dyn Monitor,
+    run: &'a Run<'a>,
     started: Instant,
 }
 
-/// What a session has shown, as far as it came.
+/// What sessions have shown, as far as they came.
 #[derive(Default)]
 struct Findings {
+    welcome: Option<(Welcome, Instant)>,
     have: Option<Have>,
+    items: Vec<Item>,
+    planned: Option<Planned>,
     unchanged: bool,
-    undone: bool,
+    committing: bool,
     settled: Option<Settled>,
-    release: Option<release_core::ReleaseId>,
+    release: Option<ReleaseId>,
     notes: Vec<String>,
     counts: Counts,
+    /// When the session's first bytes were ready to go.
+    asked: Option<Instant>,
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(
-        host: &'a Host,
-        fleet: &'a Fleet,
-        agents: &'a Agents,
-        monitor: &'a dyn Monitor,
-    ) -> Self {
-        let Fleet {
-            options, cancel, ..
-        } = fleet;
+    pub(super) fn new(host: &'a Host, run: &'a Run<'a>) -> Self {
         Self {
             host,
-            options,
-            agents,
-            cancel,
-            monitor,
+            run,
             started: Instant::now(),
         }
     }
 
-    /// Stages, waits for the others, commits.
-    pub(super) fn change(
-        &self,
-        goal: &Goal,
-        cache: Option<&PayloadCache>,
-        generation: Generation,
-        gate: &Gate,
-        slots: &Slots,
-    ) -> HostReport {
-        let undone = matches!(goal, Goal::Undo);
-        let mut findings = Findings {
-            undone,
-            ..Findings::default()
-        };
-        let waker = match Waker::new() {
-            Ok(waker) => waker,
-            Err(source) => {
-                let error = Error::Transport {
-                    doing: "starting",
-                    source,
-                };
-                return self.report(findings, generation, Err(error));
-            }
-        };
-        let mut slot = Some(slots.take());
-        let mut arrived = false;
-        let mut result = self.converse(
-            goal,
-            cache,
-            self.begin(Purpose::Push, generation, self.options.checksum),
-            &waker,
-            &mut findings,
-            &mut || {
-                // The transfer is over: the next host may have the place.
-                drop(slot.take());
-                if !std::mem::replace(&mut arrived, true) {
-                    gate.arrive(&waker);
-                    cache.into_iter().for_each(PayloadCache::leave);
-                }
-                gate.verdict()
-            },
-        );
-        if !arrived {
-            gate.arrive(&waker);
-            cache.into_iter().for_each(PayloadCache::leave);
-        }
-        // What the host can only call a failed file is a changed one, as seen from here.
-        if let (Err(Error::Files { .. }), Some(path)) =
-            (&result, cache.and_then(PayloadCache::changed))
-        {
-            result = Err(Error::SourceChanged { path });
-        }
-        self.report(findings, generation, result)
-    }
-
-    /// Looks, and changes nothing.
-    pub(super) fn inspect(&self, verify: bool) -> HostStatus {
-        let mut findings = Findings::default();
-        let begin = self.begin(Purpose::Inspect, Generation::default(), verify);
-        let result = Waker::new()
-            .map_err(|source| Error::Transport {
-                doing: "starting",
-                source,
-            })
-            .and_then(|waker| {
-                let decide = &mut || Verdict::Abort;
-                self.converse(&Goal::Inspect, None, begin, &waker, &mut findings, decide)
-            });
-        let have = findings.have;
-        let marker = have.as_ref().and_then(|have| have.marker);
-        let (files, bytes) = have
-            .as_ref()
-            .map_or((0, 0), |have| (have.files, have.bytes));
-        let proof = have.as_ref().and_then(|have| have.intact);
-        HostStatus {
-            host: self.host.name.clone(),
-            marker,
-            intact: marker.map(|_| proof.is_some()),
-            proof,
-            files,
-            bytes,
-            seconds: self.started.elapsed().as_secs_f64(),
-            error: result.err(),
-        }
-    }
-
+    /// Reaches the host and holds one session with it.
     fn converse(
         &self,
         goal: &Goal,
-        cache: Option<&PayloadCache>,
         begin: Begin,
         waker: &Waker,
         findings: &mut Findings,
         decide: &mut dyn FnMut() -> Verdict,
     ) -> Result<(), Error> {
+        let Run {
+            options,
+            agents,
+            cancel,
+            cache,
+            pace,
+            ..
+        } = self.run;
         self.state(HostState::Connecting);
-        let silence = self.options.silence;
-        let mut session = Controller::new(goal.clone(), begin, silence, Instant::now());
+        let mut session = Controller::new(goal.clone(), begin, options.silence, Instant::now());
         let opening = session.opening();
         let Reached {
             mut transport,
             agent_bytes,
+            noise,
             opened,
-        } = reach::reach(self.host, self.options, self.agents, &opening)?;
+        } = reach::reach(self.host, options, agents, &opening)?;
+        if !noise.is_empty() {
+            let said = crate::transport::harmless(&noise);
+            self.remark(findings, format!("its login shell prints: {said}"));
+        }
+        findings.asked = Some(Instant::now());
         session.handle_connected(opened, Instant::now());
+        let paces = [pace.clone(), self.run.pace_of_one()];
         let mut drive = Drive {
             transport: transport.as_mut(),
             session: &mut session,
-            cache,
+            cache: cache.as_ref(),
             waker,
-            cancel: self.cancel,
+            cancel,
+            paces: &paces,
         };
         let result = drive.run(
             &mut |step, session| self.note(step, session, findings),
             decide,
         );
-        findings.counts = Counts {
-            agent_bytes,
-            ..session.counts()
-        };
+        findings.add(session.counts(), agent_bytes);
         transport.close();
         result
     }
 
     fn note(&self, step: Step, session: &Controller, findings: &mut Findings) {
         match step {
-            Step::State(state) => self.state(state),
+            Step::State(state) => {
+                findings.committing |= state == HostState::Committing;
+                self.state(state);
+            }
+            Step::Welcome(welcome) => findings.welcome = Some((welcome, Instant::now())),
             Step::Found(have) => findings.have = Some(have),
+            Step::Items(items) => findings.items.extend(items),
+            Step::Planned(planned) => findings.planned = Some(planned),
             Step::Progress { files, bytes } => {
                 let (files_wanted, bytes_wanted) = session.wanted();
-                self.monitor.event(Event::Progress {
+                self.run.monitor.event(Event::Progress {
                     host: &self.host.name,
                     files_done: files,
                     files_wanted,
@@ -204,33 +125,35 @@ impl<'a> Visit<'a> {
             Step::Staged(staged) => {
                 findings.unchanged = staged.unchanged;
                 findings.release = Some(staged.release);
-                let notes = staged.notes.iter().map(|note| harmless(note));
-                for text in notes.take(MOST_NOTES) {
-                    self.monitor.event(Event::Note {
-                        host: &self.host.name,
-                        text: &text,
-                    });
-                    findings.notes.push(text);
+                for note in staged.notes.iter().take(MOST_NOTES) {
+                    self.remark(findings, harmless(note));
                 }
             }
             Step::Done(settled) => findings.settled = Some(settled),
         }
     }
 
+    fn remark(&self, findings: &mut Findings, text: String) {
+        self.run.monitor.event(Event::Note {
+            host: &self.host.name,
+            text: &text,
+        });
+        findings.notes.push(text);
+    }
+
     fn state(&self, state: HostState) {
-        self.monitor.event(Event::State {
+        self.run.monitor.event(Event::State {
             host: &self.host.name,
             state,
         });
     }
 
-    fn begin(&self, purpose: Purpose, generation: Generation, checksum: bool) -> Begin {
-        use std::os::unix::ffi::OsStrExt;
-        let options = self.options;
+    fn begin(&self, purpose: Purpose, checksum: bool) -> Begin {
+        let options = self.run.options;
         Begin {
             purpose,
             destination: self.host.destination.as_os_str().as_bytes().to_vec(),
-            generation,
+            generation: self.run.generation,
             delete: options.delete,
             checksum,
             exclude: options.exclude.clone(),
@@ -244,51 +167,37 @@ impl<'a> Visit<'a> {
         }
     }
 
-    fn report(
-        &self,
-        findings: Findings,
-        generation: Generation,
-        result: Result<(), Error>,
-    ) -> HostReport {
-        let (outcome, error) = match result {
-            Ok(()) if findings.settled.is_some() && findings.unchanged => {
-                (Outcome::Unchanged, None)
-            }
-            Ok(()) if findings.settled.is_some() && findings.undone => (Outcome::Undone, None),
-            Ok(()) if findings.settled.is_some() => (Outcome::Committed, None),
-            Ok(()) => (Outcome::Failed, Some(Error::Cancelled)),
-            Err(error @ Error::ReadOnly { .. }) => (Outcome::ReadOnly, Some(error)),
-            Err(error @ (Error::NotMounted { .. } | Error::Connect { .. })) => {
-                (Outcome::Deferred, Some(error))
-            }
-            Err(error) => (Outcome::Failed, Some(error)),
+    fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl Findings {
+    /// Adds what one more session has cost. What it brought about is said by its last words alone.
+    fn add(&mut self, session: Counts, agent_bytes: u64) {
+        let before = self.counts;
+        self.counts = Counts {
+            files_sent: before.files_sent + session.files_sent,
+            bytes_sent: before.bytes_sent + session.bytes_sent,
+            bytes_received: before.bytes_received + session.bytes_received,
+            agent_bytes: before.agent_bytes + agent_bytes,
+            ..session
         };
-        let settled = findings.settled.as_ref();
-        let before = findings
-            .have
-            .as_ref()
-            .and_then(|have| have.marker)
-            .map(|(marker, _)| marker);
-        HostReport {
-            host: self.host.name.clone(),
-            outcome,
-            proof: settled.map(|settled| settled.proof.class),
-            release: match settled {
-                Some(_) => findings.release,
-                None => before.map(|marker| marker.release),
-            },
-            generation: match settled {
-                Some(_) => Some(generation),
-                None => before.map(|marker| marker.generation),
-            },
-            counts: findings.counts,
-            seconds: self.started.elapsed().as_secs_f64(),
-            notes: findings.notes,
-            error,
+    }
+
+    /// The generation of this run, if the host is known to have it.
+    fn generation(&self, of_run: Generation) -> Option<Generation> {
+        match &self.settled {
+            Some(_) => Some(of_run),
+            None => self
+                .have
+                .as_ref()?
+                .marker
+                .map(|(marker, _)| marker.generation),
         }
     }
 }
 
 fn harmless(text: &str) -> String {
-    release_core::escape(text.chars().take(500).collect::<String>().as_bytes())
+    escape(text.chars().take(500).collect::<String>().as_bytes())
 }

@@ -28,24 +28,27 @@ pub(super) fn fill_in(
     options: &ScanOptions<'_>,
     found: &mut [Found],
 ) -> io::Result<Vec<(RelPath, io::Error)>> {
+    let is_missing = |file: &Found| match file.kind {
+        FoundKind::File { size, digest: None } => Some(size),
+        _ => None,
+    };
     let mut unreadable: Vec<_> = found
         .par_iter_mut()
-        .filter(|file| matches!(file.kind, FoundKind::File { size, digest: None } if size < LARGE))
+        .filter(|file| is_missing(file).is_some_and(|size| size < LARGE))
         .map_init(
-            || Reader::new(root, options, PIECE),
+            || Reader::new(root, options),
             |reader, file| reader.fill_in(file),
         )
         .flatten()
         .collect();
-    let mut reader = Reader::new(root, options, 0);
-    unreadable.extend(
-        found
+    // Within the pool, for threads that come from outside are handed over for every piece.
+    rayon::scope(|_| {
+        let mut reader = Reader::new(root, options);
+        let large = found
             .iter_mut()
-            .filter(
-                |file| matches!(file.kind, FoundKind::File { size, digest: None } if size >= LARGE),
-            )
-            .filter_map(|file| reader.fill_in(file)),
-    );
+            .filter(|file| is_missing(file).is_some_and(|size| size >= LARGE));
+        unreadable.extend(large.filter_map(|file| reader.fill_in(file)));
+    });
     options.check_cancelled()?;
     Ok(unreadable)
 }
@@ -59,12 +62,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(root: &'a Root, options: &'a ScanOptions<'a>, piece: usize) -> Self {
+    fn new(root: &'a Root, options: &'a ScanOptions<'a>) -> Self {
         Self {
             root,
             options,
             parents: ParentCache::default(),
-            piece: vec![0; piece],
+            piece: vec![0; PIECE],
         }
     }
 

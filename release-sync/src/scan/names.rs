@@ -153,7 +153,10 @@ mod tests {
     fn a_manifest_made_elsewhere_finds_its_own_owners_again() {
         let mut names = Names::parse(PASSWD, GROUP);
         let (there, unnamed) = (principal(1000, Some(b"www")), principal(5000, None));
-        names.prefer(&[there.clone(), unnamed.clone()], &[unnamed.clone()]);
+        names.prefer(
+            &[there.clone(), unnamed.clone()],
+            std::slice::from_ref(&unnamed),
+        );
         for user in [there, unnamed.clone()] {
             assert_eq!(names.principal_of_uid(names.resolve_user(&user)), user);
         }

@@ -1,32 +1,57 @@
 //! Scans of real trees.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeSet;
-use std::fs::{File, Permissions};
-use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::time::{Duration, SystemTime};
+mod digest;
+mod tree;
 
-use proptest::prelude::*;
+use std::fs::File;
+use std::time::{Duration, SystemTime};
 
 use super::testing::{Tree, path};
 use super::*;
 
+/// What scan options borrow.
+struct Rig {
+    filter: Filter,
+    progress: Progress,
+    cancel: AtomicBool,
+}
+
+impl Rig {
+    fn new(patterns: &[&str]) -> Self {
+        let patterns: Vec<String> = patterns.iter().map(|&text| text.to_owned()).collect();
+        Self {
+            filter: Filter::new(&patterns).unwrap(),
+            progress: Progress::default(),
+            cancel: AtomicBool::new(false),
+        }
+    }
+
+    fn options(&self) -> ScanOptions<'_> {
+        ScanOptions {
+            filter: &self.filter,
+            checksum: false,
+            index: None,
+            written: None,
+            progress: &self.progress,
+            cancel: &self.cancel,
+        }
+    }
+
+    fn bytes_hashed(&self) -> u64 {
+        self.progress.bytes_hashed.load(Ordering::Relaxed)
+    }
+}
+
 /// A scan, and how many bytes it read.
 fn scan_with(tree: &Tree, patterns: &[&str], index: Option<&Index>) -> (Scan, u64) {
-    let patterns: Vec<String> = patterns.iter().map(|&text| text.to_owned()).collect();
-    let progress = Progress::default();
+    let rig = Rig::new(patterns);
     let options = ScanOptions {
-        filter: &Filter::new(&patterns).unwrap(),
-        checksum: false,
         index,
-        written: None,
-        progress: &progress,
-        cancel: &AtomicBool::new(false),
+        ..rig.options()
     };
     let scan = scan_tree(&tree.root(), &options).unwrap();
-    (scan, progress.bytes_hashed.into_inner())
+    (scan, rig.bytes_hashed())
 }
 
 fn scan(tree: &Tree) -> Scan {
@@ -35,7 +60,7 @@ fn scan(tree: &Tree) -> Scan {
 
 /// The index of a scan that begins when everything done so far is past.
 fn settled_index(tree: &Tree) -> Index {
-    settle(coarse_now());
+    settle_now();
     scan(tree).index()
 }
 
@@ -53,495 +78,17 @@ fn set_mtime(tree: &Tree, name: &str, since_1970: Duration) {
         .unwrap();
 }
 
-#[test]
-fn everything_about_an_entry_is_found() {
-    let tree = Tree::new();
-    tree.write(b"d/file", "content");
-    tree.write(b"d/empty", "");
-    symlink("../some\nwhere", tree.path().join("link")).unwrap();
-    let mode = Permissions::from_mode(0o4751);
-    std::fs::set_permissions(tree.at(b"d/file"), mode).unwrap();
-    set_mtime(&tree, "d/file", Duration::new(1_234_567_890, 123_456_789));
-    let scan = scan(&tree);
-    let names: Vec<String> = scan.found.iter().map(|f| f.path.to_string()).collect();
-    assert_eq!(names, [".", "d", "d/empty", "d/file", "link"]);
-    let file = at(&scan, b"d/file");
-    let known = tree.at(b"d/file").metadata().unwrap();
-    assert_eq!(file.file(), Some((7, Digest::of(b"content"))));
-    assert_eq!(file.mode, 0o4751);
-    assert_eq!((file.uid, file.gid), (known.uid(), known.gid()));
-    assert_eq!(file.stamp.inode, known.ino());
-    assert_eq!(file.stamp.ctime.seconds, known.ctime());
-    let mtime = Timestamp {
-        seconds: 1_234_567_890,
-        nanos: 123_456_789,
-    };
-    assert_eq!(file.mtime, mtime);
-    assert_eq!(at(&scan, b"d/empty").file(), Some((0, Digest::of(b""))));
-    let target = b"../some\nwhere"[..].into();
-    assert_eq!(at(&scan, b"link").kind, FoundKind::Symlink { target });
-    assert_eq!(at(&scan, b"link").mode, 0);
-    assert_eq!(at(&scan, b"").kind, FoundKind::Directory);
-}
-
-#[test]
-fn names_are_bytes() {
-    let tree = Tree::new();
-    let names = [
-        &b"-rf"[..],
-        b"new\nline",
-        b"\xff\xfe",
-        b" ",
-        b"\\x41",
-        &[b'n'; 255],
-    ];
-    for name in names {
-        tree.write(name, name);
-    }
-    let scan = scan(&tree);
-    for name in names {
-        assert_eq!(at(&scan, name).file().unwrap().1, Digest::of(name));
-    }
-    assert_eq!(scan.found.len(), 1 + names.len());
-}
-
-#[test]
-fn depth_costs_no_stack() {
-    let tree = Tree::new();
-    let deep = tree.deep(b"directory", 3_000);
-    let scan = scan(&tree);
-    assert_eq!(scan.found.len(), 3_001);
-    assert_eq!(scan.found[3_000].path.as_bytes(), deep);
-    assert!(scan.unreadable.is_empty());
-}
-
-#[test]
-fn a_path_beyond_all_limits_is_reported() {
-    let tree = Tree::new();
-    tree.deep(&[b'd'; 255], RelPath::MAX_LEN / 256 + 2);
-    let scan = scan(&tree);
-    assert_eq!(scan.found.len(), 1 + (RelPath::MAX_LEN + 1) / 256);
-    let (at, error) = &scan.unreadable[0];
-    assert_eq!(at, &scan.found[scan.found.len() - 1].path);
-    assert_eq!(error.kind(), io::ErrorKind::InvalidFilename);
-    assert!(scan.manifest(&Names::parse(b"", b"")).is_err());
-}
-
-#[test]
-fn our_own_and_the_file_systems_directory_are_not_of_the_tree() {
-    let tree = Tree::new();
-    for name in [
-        &b".release/x"[..],
-        b"lost+found/x",
-        b"d/.release/x",
-        b"d/lost+found/x",
-    ] {
-        tree.write(name, "");
-    }
-    let scan = scan(&tree);
-    let names: Vec<String> = scan.found.iter().map(|f| f.path.to_string()).collect();
-    let kept = [
-        "d/.release",
-        "d/.release/x",
-        "d/lost+found",
-        "d/lost+found/x",
-    ];
-    assert_eq!(names[2..], kept);
-    assert_eq!(scan.excluded, 0);
-}
-
-#[test]
-fn what_is_excluded_is_not_entered() {
-    let tree = Tree::new();
-    for name in [
-        &b"a/keep"[..],
-        b"a/x.pyc",
-        b"cache/deep/file",
-        b"a/b/cache/f",
-        b"file.pyc/in",
-    ] {
-        tree.write(name, "");
-    }
-    let (scan, _) = scan_with(&tree, &["*.pyc", "cache/", "!/cache/"], None);
-    let names: Vec<String> = scan.found.iter().map(|f| f.path.to_string()).collect();
-    assert_eq!(
-        names,
-        [
-            ".",
-            "a",
-            "a/b",
-            "a/keep",
-            "cache",
-            "cache/deep",
-            "cache/deep/file"
-        ]
-    );
-    assert_eq!(scan.excluded, 3);
-    assert_eq!(scan.excluded_in, [path(""), path("a"), path("a/b")]);
-}
-
-#[test]
-fn specials_are_reported_and_not_carried() {
-    let tree = Tree::new();
-    tree.fifo(b"fifo");
-    let _socket = std::os::unix::net::UnixListener::bind(tree.at(b"socket")).unwrap();
-    let scan = scan(&tree);
-    assert_eq!(scan.specials, [path("fifo"), path("socket")]);
-    assert_eq!(at(&scan, b"fifo").kind, FoundKind::Special);
-    let manifest = scan.manifest(&Names::parse(b"", b"")).unwrap();
-    assert!(manifest.is_empty());
-    assert!(scan.unreadable.is_empty());
-}
-
-#[test]
-fn a_second_scan_reads_nothing() {
-    let tree = Tree::new();
-    for number in 0..200 {
-        tree.write(
-            format!("d{}/f{number}", number % 7).as_bytes(),
-            vec![7; number],
-        );
-    }
-    settle(coarse_now());
-    let (first, read) = scan_with(&tree, &[], None);
-    assert_eq!(read, (0..200).sum::<u64>());
-    assert!(!first.index_is_current);
-    let index = Index::decode(first.index().as_bytes().to_vec()).unwrap();
-    let (second, read) = scan_with(&tree, &[], Some(&index));
-    assert_eq!(read, 0);
-    assert!(second.index_is_current);
-    assert_eq!(second.found, first.found);
-
-    // One file more and one less: only the new one is read, and the index has to be written anew.
-    tree.write(b"d3/more", "more");
-    let (third, read) = scan_with(&tree, &[], Some(&index));
-    assert_eq!((read, third.index_is_current), (4, false));
-    std::fs::remove_file(tree.at(b"d3/more")).unwrap();
-    std::fs::remove_file(tree.at(b"d6/f6")).unwrap();
-    let (fourth, read) = scan_with(&tree, &[], Some(&index));
-    assert_eq!((read, fourth.index_is_current), (0, false));
-}
-
-#[test]
-fn checksum_reads_everything_again() {
-    let tree = Tree::new();
-    tree.write(b"file", "content");
-    let progress = Progress::default();
-    let options = ScanOptions {
-        filter: &Filter::new(&[]).unwrap(),
-        checksum: true,
-        index: Some(&settled_index(&tree)),
-        written: None,
-        progress: &progress,
-        cancel: &AtomicBool::new(false),
-    };
-    let scan = scan_tree(&tree.root(), &options).unwrap();
-    assert_eq!(progress.bytes_hashed.into_inner(), 7);
-    assert!(!scan.index_is_current);
-}
-
-#[test]
-fn an_edit_that_keeps_size_and_mtime_is_found() {
-    let tree = Tree::new();
-    tree.write(b"file", "old content");
-    set_mtime(&tree, "file", Duration::from_secs(1_000_000_000));
-    let index = settled_index(&tree);
-    tree.write(b"file", "new content");
-    set_mtime(&tree, "file", Duration::from_secs(1_000_000_000));
-    let (scan, read) = scan_with(&tree, &[], Some(&index));
-    assert_eq!(
-        at(&scan, b"file").file(),
-        Some((11, Digest::of(b"new content")))
-    );
-    assert_eq!(read, 11);
-}
-
-#[test]
-fn a_file_as_young_as_its_index_is_not_trusted() {
-    let tree = Tree::new();
-    tree.write(b"file", "content");
-    let found = scan(&tree);
-    let ctime = at(&found, b"file").stamp.ctime;
-    let later = Timestamp {
-        seconds: ctime.seconds + 1,
-        nanos: ctime.nanos,
-    };
-    for (scanned_at, expected) in [(ctime, 7), (later, 0)] {
-        let aged = Scan {
-            scanned_at,
-            found: found.found.clone(),
-            ..scan(&tree)
-        };
-        let (_, read) = scan_with(&tree, &[], Some(&aged.index()));
-        assert_eq!(
-            read, expected,
-            "scanned at {scanned_at:?}, changed at {ctime:?}"
-        );
-    }
-}
-
-#[test]
-fn what_was_written_just_now_is_known() {
-    let tree = Tree::new();
-    tree.write(b"same", "content");
-    tree.write(b"other", "changed");
-    let first = scan(&tree);
-    let mut written = Written::default();
-    for found in &first.found {
-        if let Some((size, _)) = found.file() {
-            let mtime = found.mtime;
-            written.insert(found.stamp.inode, size, mtime, Digest::of(b"as written"));
-        }
-    }
-    set_mtime(&tree, "other", Duration::from_secs(1));
-    std::fs::rename(tree.at(b"same"), tree.at(b"renamed")).unwrap();
-    let progress = Progress::default();
-    let options = ScanOptions {
-        filter: &Filter::new(&[]).unwrap(),
-        checksum: false,
-        index: None,
-        written: Some(&written),
-        progress: &progress,
-        cancel: &AtomicBool::new(false),
-    };
-    let second = scan_tree(&tree.root(), &options).unwrap();
-    let known = Digest::of(b"as written");
-    assert_eq!(at(&second, b"renamed").file(), Some((7, known)));
-    assert_eq!(
-        at(&second, b"other").file(),
-        Some((7, Digest::of(b"changed")))
-    );
-    assert_eq!(progress.bytes_hashed.into_inner(), 7);
-}
-
-#[test]
-fn large_and_sparse_files_have_their_digest() {
-    let tree = Tree::new();
-    let large: Vec<u8> = (0..20_000_001_u32).map(|n| (n % 251) as u8).collect();
-    tree.write(b"large", &large);
-    let sparse = File::create(tree.at(b"sparse")).unwrap();
-    sparse.set_len(10 << 20).unwrap();
-    tree.write(b"medium", &large[..1 << 20]);
-    let (scan, read) = scan_with(&tree, &[], None);
-    assert_eq!(at(&scan, b"large").file().unwrap().1, Digest::of(&large));
-    assert_eq!(
-        at(&scan, b"sparse").file().unwrap().1,
-        Digest::of(&vec![0; 10 << 20])
-    );
-    assert_eq!(
-        at(&scan, b"medium").file().unwrap().1,
-        Digest::of(&large[..1 << 20])
-    );
-    assert_eq!(read, 20_000_001 + (11 << 20));
-}
-
-#[test]
-fn a_file_under_a_writers_hands_is_not_half_old() {
-    let tree = Tree::new();
-    let versions: Vec<Vec<u8>> = (b'a'..=b'z').map(|letter| vec![letter; 200_000]).collect();
-    tree.write(b"file", &versions[0]);
-    let whole: BTreeSet<Digest> = versions.iter().map(|text| Digest::of(text)).collect();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let file = File::options().write(true).open(tree.at(b"file")).unwrap();
-            let mut turn = 0;
-            while !done.load(Ordering::Relaxed) {
-                turn = (turn + 1) % versions.len();
-                for (part, bytes) in versions[turn].chunks(50_000).enumerate() {
-                    std::os::unix::fs::FileExt::write_all_at(&file, bytes, part as u64 * 50_000)
-                        .unwrap();
-                    std::thread::sleep(Duration::from_micros(100));
-                }
-                std::thread::sleep(Duration::from_millis(12));
-            }
-        });
-        let mut refused = 0;
-        for _ in 0..100 {
-            match scan(&tree) {
-                Scan { unreadable, .. } if !unreadable.is_empty() => {
-                    assert_eq!(unreadable[0].1.kind(), io::ErrorKind::ResourceBusy);
-                    refused += 1;
-                }
-                scan => assert!(whole.contains(&at(&scan, b"file").file().unwrap().1)),
-            }
-        }
-        done.store(true, Ordering::Relaxed);
-        assert!(refused < 100, "some scans met the file at rest");
-    });
-}
-
-#[test]
-fn a_tree_that_is_torn_down_meanwhile_is_no_fault_of_the_scan() {
-    let tree = Tree::new();
+/// Calls `during` again and again while `meanwhile` is, too; gives what `during` gave.
+fn while_running<T>(times: usize, meanwhile: impl Fn() + Sync, during: impl Fn() -> T) -> Vec<T> {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                for number in 0..20 {
-                    tree.write(format!("d/{number}/file").as_bytes(), "content");
-                }
-                std::fs::remove_dir_all(tree.at(b"d")).unwrap();
+                meanwhile();
             }
         });
-        for _ in 0..200 {
-            for (path, error) in scan(&tree).unreadable {
-                assert_eq!(error.kind(), io::ErrorKind::NotFound, "{path}");
-            }
-        }
+        let given = (0..times).map(|_| during()).collect();
         done.store(true, Ordering::Relaxed);
-    });
-}
-
-#[test]
-fn a_scan_can_be_cancelled() {
-    let tree = Tree::new();
-    tree.write(b"file", "content");
-    let options = ScanOptions {
-        filter: &Filter::new(&[]).unwrap(),
-        checksum: false,
-        index: None,
-        written: None,
-        progress: &Progress::default(),
-        cancel: &AtomicBool::new(true),
-    };
-    let error = scan_tree(&tree.root(), &options).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::Interrupted);
-}
-
-#[test]
-fn the_manifest_says_who_owns_what() {
-    let tree = Tree::new();
-    tree.write(b"d/file", "content");
-    let scan = scan(&tree);
-    let Found { uid, gid, .. } = *at(&scan, b"d/file");
-    let passwd = format!("someone:x:{uid}:1::/:\n");
-    let names = Names::parse(passwd.as_bytes(), b"");
-    let manifest = scan.manifest(&names).unwrap();
-    let someone = Principal {
-        id: uid,
-        name: Some(b"someone"[..].into()),
-    };
-    assert_eq!(manifest.users(), [someone]);
-    assert_eq!(
-        manifest.groups(),
-        [Principal {
-            id: gid,
-            name: None
-        }]
-    );
-    assert_eq!(manifest.totals(), (1, 7));
-}
-
-#[test]
-fn a_mount_below_the_root_is_not_entered() {
-    let options = ScanOptions {
-        filter: &Filter::new(&[]).unwrap(),
-        checksum: false,
-        index: None,
-        written: None,
-        progress: &Progress::default(),
-        cancel: &AtomicBool::new(false),
-    };
-    // Every Linux has devpts mounted here, with `ptmx` in it.
-    let scan = scan_tree(&Root::open("/dev".as_ref()).unwrap(), &options).unwrap();
-    assert!(scan.mounts.contains(&path("pts")), "{:?}", scan.mounts);
-    assert_eq!(at(&scan, b"pts").kind, FoundKind::Directory);
-    assert!(
-        !scan
-            .found
-            .iter()
-            .any(|found| found.path.parent_bytes() == b"pts")
-    );
-}
-
-#[test]
-fn what_may_not_be_read_is_reported() {
-    let tree = Tree::new();
-    tree.write(b"closed/inside", "content");
-    tree.write(b"file", "content");
-    tree.write(b"empty", "");
-    for name in ["closed", "file", "empty"] {
-        let closed = Permissions::from_mode(0);
-        std::fs::set_permissions(tree.at(name.as_bytes()), closed).unwrap();
-    }
-    let scan = scan(&tree);
-    let open = Permissions::from_mode(0o700);
-    std::fs::set_permissions(tree.at(b"closed"), open).unwrap();
-    assert_eq!(at(&scan, b"empty").file(), Some((0, Digest::of(b""))));
-    if rustix::process::geteuid().is_root() {
-        // Root reads what it wants.
-        assert!(scan.unreadable.is_empty());
-        assert_eq!(
-            at(&scan, b"closed/inside").file(),
-            at(&scan, b"file").file()
-        );
-        return;
-    }
-    let unreadable: Vec<_> = scan
-        .unreadable
-        .iter()
-        .map(|(path, _)| path.clone())
-        .collect();
-    assert_eq!(unreadable, [path("closed"), path("file")]);
-    assert_eq!(at(&scan, b"file").file(), None);
-    let manifest = scan.manifest(&Names::parse(b"", b""));
-    assert!(matches!(manifest, Err(IncompleteScan::Unreadable(first)) if first == path("closed")));
-}
-
-#[derive(Clone, Debug)]
-enum Node {
-    File(Vec<u8>),
-    Link(String),
-    Directory,
-}
-
-fn nodes() -> impl Strategy<Value = Vec<(String, Node)>> {
-    let node = prop_oneof![
-        4 => proptest::collection::vec(any::<u8>(), 0..40).prop_map(Node::File),
-        1 => "[a-z/.]{1,20}".prop_map(Node::Link),
-        2 => Just(Node::Directory),
-    ];
-    proptest::collection::vec(("[ab.-]{1,2}[a0](/[ab.-]{1,2}[a0]){0,4}", node), 0..30)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// What `walkdir` finds is what is found, in the order of paths, with the content that is there.
-    #[test]
-    fn a_scan_agrees_with_a_plain_walk(nodes in nodes()) {
-        let tree = Tree::new();
-        for (name, node) in nodes {
-            let at = tree.at(name.as_bytes());
-            // Names may clash with one another; what cannot be made is left out.
-            let _ = std::fs::create_dir_all(at.parent().unwrap());
-            let _ = match node {
-                Node::File(content) => File::create_new(at).and_then(|mut f| f.write_all(&content)),
-                Node::Link(target) => symlink(target, at),
-                Node::Directory => std::fs::create_dir(at),
-            };
-        }
-        let scan = scan(&tree);
-        prop_assert!(scan.unreadable.is_empty());
-        let mut expected: Vec<RelPath> = walkdir::WalkDir::new(tree.path())
-            .into_iter()
-            .map(|entry| {
-                let entry = entry.unwrap();
-                let path = entry.path().strip_prefix(tree.path()).unwrap();
-                RelPath::parse(path.as_os_str().as_bytes()).unwrap()
-            })
-            .collect();
-        expected.sort();
-        let found: Vec<RelPath> = scan.found.iter().map(|found| found.path.clone()).collect();
-        prop_assert_eq!(found, expected);
-        for found in &scan.found {
-            if let Some((size, digest)) = found.file() {
-                let content = std::fs::read(tree.at(found.path.as_bytes())).unwrap();
-                prop_assert_eq!((size, digest), (content.len() as u64, Digest::of(&content)));
-            }
-        }
-        let manifest = scan.manifest(&Names::parse(b"", b"")).unwrap();
-        prop_assert_eq!(Manifest::decode(&manifest.encode()), Ok(manifest));
-    }
+        given
+    })
 }

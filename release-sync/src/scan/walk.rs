@@ -5,7 +5,6 @@
 //! and no descriptor is held while a task waits for its turn. At the end the listings are put together
 //! in one pass; since each is sorted, nothing is sorted again.
 
-use std::collections::HashMap;
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
@@ -42,7 +41,6 @@ pub(super) struct Aside {
     pub(super) unreadable: Vec<(RelPath, io::Error)>,
     pub(super) specials: Vec<RelPath>,
     pub(super) mounts: Vec<RelPath>,
-    pub(super) excluded: u64,
     pub(super) excluded_in: Vec<RelPath>,
 }
 
@@ -54,6 +52,7 @@ struct Listing {
     children: Vec<Child>,
 }
 
+#[derive(Clone, Copy)]
 struct Child {
     at: usize,
     name_length: u8,
@@ -93,10 +92,15 @@ impl Listing {
         Ok(())
     }
 
-    fn sort(&mut self) {
+    /// Sorts the entries, and moves them to where they take no more room than they need.
+    fn finish(mut self) -> Self {
         let text = &self.text;
         let name = |child: &Child| &text[child.at..][..child.name_length.into()];
         self.children.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        Self {
+            text: self.text.as_slice().to_vec(),
+            children: self.children.as_slice().to_vec(),
+        }
     }
 }
 
@@ -125,14 +129,21 @@ pub(super) fn walk(root: &Root, options: &ScanOptions<'_>) -> io::Result<Walked>
     };
     rayon::scope(|scope| walk.enter(scope, 0, RelPath::root()));
     options.check_cancelled()?;
-    let Walk {
-        listings, aside, ..
-    } = walk;
-    let aside = aside.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let listings = listings
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    assemble(stat, listings, aside)
+    let number = walk.next_listing.into_inner() as usize;
+    let mut listings = Vec::new();
+    listings.resize_with(number, || None);
+    for (id, listing) in into_inner(walk.listings) {
+        listings[id as usize] = Some(listing);
+    }
+    let mut aside = into_inner(walk.aside);
+    // Nothing else can have been set aside where not even the root was listed.
+    if listings[0].is_none()
+        && let Some((_, error)) = aside.unreadable.pop()
+    {
+        return Err(error);
+    }
+    // In the pool, where the listings were allocated: there the memory that they give back is used again.
+    rayon::scope(|_| Ok(assemble(stat, listings, aside)))
 }
 
 impl Walk<'_> {
@@ -166,7 +177,7 @@ impl Walk<'_> {
         let mut buffer = Vec::with_capacity(LISTING_BUFFER);
         let mut entries = RawDir::new(&directory, buffer.spare_capacity_mut());
         let mut listing = Listing::default();
-        let mut excluded = 0;
+        let mut excluded = false;
         while let Some(entry) = entries.next() {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
@@ -175,7 +186,7 @@ impl Walk<'_> {
             }
             match self.look(path, &directory, &entry, &mut listing) {
                 Ok(Verdict::Kept) => {}
-                Ok(Verdict::Excluded) => excluded += 1,
+                Ok(Verdict::Excluded) => excluded = true,
                 // Gone since its name was read: the tree does not have it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
@@ -184,13 +195,11 @@ impl Walk<'_> {
                 }
             }
         }
-        if excluded > 0 {
+        if excluded {
             let mut aside = self.aside();
-            aside.excluded += excluded;
             aside.excluded_in.push(path.clone());
         }
-        listing.sort();
-        Ok(listing)
+        Ok(listing.finish())
     }
 
     /// Looks at one entry and adds it to the listing, unless it is excluded.
@@ -238,7 +247,7 @@ impl Walk<'_> {
             b"" => name.to_bytes().to_vec(),
             directory => [directory, b"/", name.to_bytes()].concat(),
         };
-        self.options.filter.excludes_bytes(&path, is_directory)
+        self.options.filter.excludes(&path, is_directory)
     }
 
     fn aside(&self) -> MutexGuard<'_, Aside> {
@@ -271,18 +280,15 @@ struct Open {
 }
 
 /// Puts the listings together: each directory is followed by all that is inside it.
-fn assemble(root: Stat, listings: Vec<(u32, Listing)>, mut aside: Aside) -> io::Result<Walked> {
-    let total: usize = listings
-        .iter()
-        .map(|(_, listing)| listing.children.len())
-        .sum();
-    let mut by_id: HashMap<u32, Listing> = listings.into_iter().collect();
+fn assemble(root: Stat, mut listings: Vec<Option<Listing>>, mut aside: Aside) -> Walked {
+    let listed = listings.iter().flatten();
+    let total: usize = listed.map(|listing| listing.children.len()).sum();
     let mut found = Vec::with_capacity(1 + total);
     found.push(Found::new(RelPath::root(), &root, &[]));
     let mut open = Vec::new();
     let mut entered = Some(0);
     loop {
-        if let Some(listing) = entered.take().and_then(|id| by_id.remove(&id)) {
+        if let Some(listing) = entered.take().and_then(|id: usize| listings[id].take()) {
             open.push(Open {
                 listing,
                 directory: found.len() - 1,
@@ -305,7 +311,7 @@ fn assemble(root: Stat, listings: Vec<(u32, Listing)>, mut aside: Aside) -> io::
         let holder: &RelPath = &found[*directory].path;
         match holder.join(listing.name(child)) {
             Ok(path) => {
-                entered = child.listing.map(NonZeroU32::get);
+                entered = child.listing.map(|id| id.get() as usize);
                 let entry = Found::new(path, &child.stat, listing.target(child));
                 if matches!(entry.kind, FoundKind::Special) {
                     aside.specials.push(entry.path.clone());
@@ -318,7 +324,11 @@ fn assemble(root: Stat, listings: Vec<(u32, Listing)>, mut aside: Aside) -> io::
             }
         }
     }
-    Ok(Walked { found, aside })
+    Walked { found, aside }
+}
+
+fn into_inner<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,7 +2,7 @@
 
 use release_core::ReleaseId;
 
-use crate::wire::{Begin, Decoder, Frame, FrameKind, ToAgent, VERSION, WireError};
+use crate::wire::{Begin, Decoder, Frame, FrameKind, Supply, ToAgent, VERSION, WireError};
 
 /// What the controller wants done. The agent does it, says what came of it, and tells the session by
 /// [`Agent::handle_scanned`] and [`Agent::handle_staged`] where there is something to go on with.
@@ -22,6 +22,10 @@ pub(crate) enum Order {
     Commit(ReleaseId),
     /// The session is over.
     Abort,
+    /// Give a tree out: what is left of the input belongs to the session in which that is done.
+    Supply(Supply),
+    /// The other side can't give its tree out.
+    Refused(String),
 }
 
 /// Why a session with a controller can't go on.
@@ -91,6 +95,10 @@ impl Agent {
                 Some(other) => return Err(Violation::Version(other)),
             }
         }
+        // What follows an exchange of roles is not for this session.
+        if let Phase::Over = self.phase {
+            return Ok(None);
+        }
         while let Some(frame) = self.decoder.frame()? {
             if let Some(order) = self.handle_frame(frame)? {
                 return Ok(Some(order));
@@ -107,6 +115,12 @@ impl Agent {
     /// Everything is staged, and that was said.
     pub(crate) fn handle_staged(&mut self) {
         self.phase = Phase::Staged;
+    }
+
+    /// Bytes that came and belong to no frame that was read. After [`Order::Supply`] they are the
+    /// beginning of the other session.
+    pub(crate) fn into_rest(self) -> Vec<u8> {
+        self.decoder.into_rest()
     }
 
     fn handle_frame(&mut self, frame: Frame) -> Result<Option<Order>, Violation> {
@@ -126,6 +140,8 @@ impl Agent {
         let (phase, order) = match (&self.phase, message) {
             (_, ToAgent::KeepAlive) => return Ok(None),
             (_, ToAgent::Abort) => (Phase::Over, Order::Abort),
+            (_, ToAgent::Refuse(reason)) => (Phase::Over, Order::Refused(reason)),
+            (Phase::Opening, ToAgent::Supply(supply)) => (Phase::Over, Order::Supply(supply)),
             (Phase::Opening, ToAgent::Begin(begin)) => (Phase::Scanning, Order::Begin(begin)),
             (Phase::Comparing, ToAgent::Same(release)) => (Phase::Staging, Order::Same(release)),
             (Phase::Comparing, ToAgent::Undo) => (Phase::Staging, Order::Undo),

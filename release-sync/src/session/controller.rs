@@ -16,8 +16,8 @@ use super::fault::error_of;
 use super::outbox::Outbox;
 use super::release::Release;
 use crate::wire::{
-    self, Begin, Decoder, Frame, FrameKind, Have, Refusal, Settled, Staged, ToAgent, ToController,
-    VERSION, WANT_WINDOW, Want, Welcome, control,
+    self, Begin, Decoder, Frame, FrameKind, Have, Item, Planned, Purpose, Refusal, Settled, Staged,
+    ToAgent, ToController, VERSION, WANT_WINDOW, Want, Welcome, control,
 };
 use crate::{Counts, Error, HostState};
 
@@ -30,6 +30,8 @@ pub(crate) enum Goal {
     Undo,
     /// Nothing; only see what is there.
     Inspect,
+    /// Nothing; only see what a push of this release would do.
+    Plan(Arc<Release>),
 }
 
 /// What there is to tell.
@@ -37,8 +39,14 @@ pub(crate) enum Goal {
 pub(crate) enum Step {
     /// The session went on.
     State(HostState),
+    /// The host has answered.
+    Welcome(Welcome),
     /// What the host has.
     Found(Have),
+    /// Changes that a push would make.
+    Items(Vec<Item>),
+    /// What a push would do.
+    Planned(Planned),
     /// Staging went on.
     Progress {
         /// Files staged.
@@ -104,6 +112,7 @@ pub(crate) struct Controller {
     asked: HashMap<u32, u8>,
     superuser: bool,
     refusals: Vec<Refusal>,
+    items: u64,
     /// What the commit makes current.
     target: Option<ReleaseId>,
     wanted: (u64, u64),
@@ -132,6 +141,7 @@ impl Controller {
             asked: HashMap::new(),
             superuser: true,
             refusals: Vec::new(),
+            items: 0,
             target: None,
             wanted: (0, 0),
             heard: now,
@@ -324,7 +334,10 @@ impl Controller {
         match (self.phase, message) {
             (_, ToController::KeepAlive) => Ok(()),
             (_, ToController::Fault(fault)) => Err(error_of(fault, &self.begin)),
-            (Phase::Opening, ToController::Welcome(welcome)) => self.handle_welcome(&welcome),
+            (Phase::Opening, ToController::Welcome(welcome)) => {
+                self.handle_welcome(welcome);
+                Ok(())
+            }
             (Phase::Scanning, ToController::Have(have)) => self.handle_have(have),
             (Phase::Staging, ToController::WantEnd { .. }) => Ok(()),
             (Phase::Staging, ToController::Progress { files, bytes }) => {
@@ -339,6 +352,8 @@ impl Controller {
                 Ok(())
             }
             (Phase::Staging, ToController::Staged(staged)) => self.handle_staged(staged),
+            (Phase::Staging, ToController::Items(items)) => self.handle_items(items),
+            (Phase::Staging, ToController::Planned(planned)) => self.handle_planned(planned),
             (Phase::Committing, ToController::Done(settled)) => self.handle_done(settled),
             // An agent that was told to stop may have said something before it heard of it.
             (Phase::Over, _) => Ok(()),
@@ -349,10 +364,14 @@ impl Controller {
         }
     }
 
-    fn handle_welcome(&mut self, welcome: &Welcome) -> Result<(), Error> {
+    fn handle_welcome(&mut self, welcome: Welcome) {
         self.superuser = welcome.superuser;
-        self.enter(Phase::Scanning, Some(HostState::Scanning));
-        Ok(())
+        self.steps.push_back(Step::Welcome(welcome));
+        if self.begin.purpose == Purpose::Probe {
+            self.abort();
+        } else {
+            self.enter(Phase::Scanning, Some(HostState::Scanning));
+        }
     }
 
     fn handle_have(&mut self, have: Have) -> Result<(), Error> {
@@ -381,8 +400,36 @@ impl Controller {
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
             Goal::Inspect => self.abort(),
+            Goal::Plan(release) => {
+                release
+                    .frames
+                    .iter()
+                    .for_each(|f| self.outbox.push_shared(Arc::clone(f)));
+                self.enter(Phase::Staging, None);
+            }
         }
         self.steps.push_back(Step::Found(have));
+        Ok(())
+    }
+
+    fn handle_items(&mut self, items: Vec<Item>) -> Result<(), Error> {
+        self.items += items.len() as u64;
+        let Purpose::Plan { itemize: true } = self.begin.purpose else {
+            return Err(broken("it listed changes that nobody asked for"));
+        };
+        if self.items > MOST_ITEMS {
+            return Err(broken("it listed more changes than there can be"));
+        }
+        self.steps.push_back(Step::Items(items));
+        Ok(())
+    }
+
+    fn handle_planned(&mut self, planned: Planned) -> Result<(), Error> {
+        if !matches!(self.goal, Goal::Plan(_)) {
+            return Err(broken("it planned what it was to do"));
+        }
+        self.steps.push_back(Step::Planned(planned));
+        self.abort();
         Ok(())
     }
 
@@ -484,6 +531,9 @@ impl Controller {
 
 /// Refusals that a host may name one by one; it counts the others.
 pub(crate) const MOST_REFUSALS: usize = 100;
+
+/// Changes that a host may list: bounds what a hostile one can fill memory with.
+const MOST_ITEMS: u64 = 4_000_000;
 
 fn broken(what: impl Into<String>) -> Error {
     Error::Protocol { what: what.into() }

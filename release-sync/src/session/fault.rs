@@ -6,7 +6,7 @@ use crate::Error;
 use crate::wire::{Begin, Fault, FaultKind};
 
 /// Words from a host are cut and made harmless before they reach anyone's eyes.
-pub(super) fn error_of(fault: Fault, begin: &Begin) -> Error {
+pub(crate) fn error_of(fault: Fault, begin: &Begin) -> Error {
     let destination = escape(&begin.destination);
     let reason = harmless(&fault.reason);
     match fault.kind {

@@ -129,6 +129,7 @@ impl<'a> AgentParty<'a> {
                     build,
                     superuser: true,
                     free: 0,
+                    clock: 0,
                 }));
                 let now = manifest(&self.host.tree);
                 self.say(&ToController::Have(Have {
@@ -152,7 +153,7 @@ impl<'a> AgentParty<'a> {
                 assert_eq!(target.release_id(), release);
                 self.commit(&target);
             }
-            Order::Undo | Order::Abort => {}
+            Order::Undo | Order::Abort | Order::Supply(_) | Order::Refused(_) => {}
         }
     }
 

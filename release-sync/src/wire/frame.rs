@@ -47,7 +47,7 @@ impl FrameKind {
     /// Longest body, in bytes.
     pub(crate) const fn limit(self) -> usize {
         match self {
-            Self::Control => 64 << 10,
+            Self::Control => 1 << 20,
             Self::Manifest => 256 << 10,
             Self::Want => 6 << 20,
             // What did not compress is sent raw, so no payload grows beyond its content and a header.
@@ -127,6 +127,11 @@ impl Decoder {
         } else {
             &self.buffer[..self.buffer.len().min(MAX_NOISE)]
         }
+    }
+
+    /// What was not read as frames.
+    pub(crate) fn into_rest(mut self) -> Vec<u8> {
+        self.buffer.split_off(self.used)
     }
 
     /// The next whole frame.

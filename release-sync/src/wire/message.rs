@@ -29,6 +29,11 @@ pub(crate) enum ToAgent {
     Abort,
     /// Nothing, so that there is no silence.
     KeepAlive,
+    /// Exchange the roles: what follows in both directions is a session in which the agent's side gives
+    /// a tree out. In place of `Begin`.
+    Supply(Supply),
+    /// The side that gives a tree out can't; in words. Ends the session.
+    Refuse(String),
 }
 
 /// From the agent.
@@ -62,6 +67,10 @@ pub(crate) enum ToController {
     Fault(Fault),
     /// Nothing, so that there is no silence.
     KeepAlive,
+    /// Changes that a push would make, for [`Purpose::Plan`].
+    Items(Vec<Item>),
+    /// What a push would do; ends a session for [`Purpose::Plan`].
+    Planned(Planned),
 }
 
 /// What a session is for.
@@ -71,6 +80,16 @@ pub(crate) enum Purpose {
     Push,
     /// Look, and leave no trace: no lock, no file.
     Inspect,
+    /// Look, compare with a release, and leave no trace.
+    Plan {
+        /// Is every change to be listed?
+        itemize: bool,
+    },
+    /// Say only that the destination can be reached.
+    Probe,
+    /// Make a source equal to a tree that a host gives out: no generation, no marker. Never on the
+    /// wire.
+    Pull,
 }
 
 /// The controller's first message.
@@ -113,6 +132,55 @@ pub(crate) struct Welcome {
     pub(crate) superuser: bool,
     /// Free space at the destination, in bytes.
     pub(crate) free: u64,
+    /// The host's clock, in nanoseconds since 1970.
+    pub(crate) clock: i64,
+}
+
+/// What a tree is given out with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Supply {
+    /// The directory, as bytes of a path.
+    pub(crate) source: Vec<u8>,
+    /// Patterns of what is not given out.
+    pub(crate) exclude: Vec<String>,
+    /// Hash everything.
+    pub(crate) checksum: bool,
+    /// Owners by number.
+    pub(crate) numeric_owner: bool,
+    /// A tree without entries is meant.
+    pub(crate) allow_empty: bool,
+    /// Longest silence before the session is given up, in seconds.
+    pub(crate) silence_seconds: u32,
+}
+
+/// One change that a push would make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    /// Eleven letters, as rsync's `%i`.
+    pub(crate) flags: String,
+    /// Bytes of the path inside the tree.
+    pub(crate) path: Vec<u8>,
+}
+
+/// What a push would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Planned {
+    /// Entries made.
+    pub(crate) created: u64,
+    /// Entries whose content changes.
+    pub(crate) changed: u64,
+    /// Entries of which only attributes change.
+    pub(crate) attributes: u64,
+    /// Entries deleted.
+    pub(crate) deleted: u64,
+    /// Entries that can't be put in place.
+    pub(crate) refused: u64,
+    /// Files whose content is sent.
+    pub(crate) files_sent: u64,
+    /// Their bytes.
+    pub(crate) bytes_wanted: u64,
+    /// Bytes of content that the host has elsewhere.
+    pub(crate) local_bytes: u64,
 }
 
 /// What is at the destination.
@@ -170,6 +238,13 @@ pub(crate) struct Settled {
     pub(crate) deleted: u64,
     /// Things worth knowing that are no faults.
     pub(crate) notes: Vec<String>,
+}
+
+impl Planned {
+    /// Would nothing change?
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.created + self.changed + self.attributes + self.deleted + self.refused == 0
+    }
 }
 
 /// Why a session is over.

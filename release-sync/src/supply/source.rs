@@ -23,8 +23,8 @@ const TELL: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Source {
     directory: PathBuf,
-    pub(super) root: Root,
-    pub(super) release: Arc<Release>,
+    root: Root,
+    release: Arc<Release>,
     notes: Vec<String>,
 }
 
@@ -44,6 +44,16 @@ impl Source {
         self.release.id
     }
 
+    /// The release, ready to be given out.
+    pub(crate) fn shared(&self) -> Arc<Release> {
+        Arc::clone(&self.release)
+    }
+
+    /// The directory, open.
+    pub(crate) fn root(&self) -> &Root {
+        &self.root
+    }
+
     /// Things worth knowing that are no faults: entries that are not carried, an index that could not
     /// be kept.
     pub fn notes(&self) -> &[String] {
@@ -56,59 +66,76 @@ impl Source {
 ///
 /// The index is kept in `.release` inside the source, if that can be written.
 pub fn scan(source: &Path, options: &Options, monitor: &dyn Monitor) -> Result<Source, Error> {
-    let unreadable = |error: io::Error| Error::Source {
+    let root = Root::open(source).map_err(|error| Error::Source {
         path: source.to_owned(),
         source: error,
-    };
-    let filter = Filter::new(&options.exclude)?;
-    let mut notes = Vec::new();
-    let root = Root::open(source).map_err(unreadable)?;
-    let (root, store) = match Store::open(root.try_clone().map_err(unreadable)?) {
-        Ok(store) => (root, Some(store)),
-        Err(_) => {
+    })?;
+    Source::of(root, source.to_owned(), options, monitor, true)
+}
+
+impl Source {
+    /// Scans a tree that is open. `keep_index` lets `.release` be made or changed in it.
+    pub(crate) fn of(
+        root: Root,
+        directory: PathBuf,
+        options: &Options,
+        monitor: &dyn Monitor,
+        keep_index: bool,
+    ) -> Result<Self, Error> {
+        let unreadable = |error: io::Error| Error::Source {
+            path: directory.clone(),
+            source: error,
+        };
+        let filter = Filter::new(&options.exclude)?;
+        let mut notes = Vec::new();
+        let again = root.try_clone().map_err(unreadable)?;
+        let store = if keep_index {
+            Store::open(again).ok()
+        } else {
+            Store::open_existing(again).ok().and_then(Result::ok)
+        };
+        if keep_index && store.is_none() {
             notes.push(String::from(
                 "the source can't be written to: every file is read each time",
             ));
-            (root, None)
         }
-    };
-    let index = store.as_ref().and_then(Store::index);
-    let mut scan_options = ScanOptions::new(&filter);
-    scan_options.checksum = options.checksum;
-    scan_options.index = index.as_ref();
-    let progress = Progress::default();
-    scan_options.progress = &progress;
-    let scan =
-        watched(&progress, monitor, || scan_tree(&root, &scan_options)).map_err(unreadable)?;
-    let scan = readable(scan)?;
-    if let Some(store) = &store
-        && !scan.index_is_current
-        && store.set_index(&scan.index()).is_err()
-    {
-        notes.push(String::from("the source's index can't be written"));
+        let index = store.as_ref().and_then(Store::index);
+        let progress = Progress::default();
+        let mut scan_options = ScanOptions::new(&filter);
+        scan_options.checksum = options.checksum;
+        scan_options.index = index.as_ref();
+        scan_options.progress = &progress;
+        let scan =
+            watched(&progress, monitor, || scan_tree(&root, &scan_options)).map_err(unreadable)?;
+        let scan = readable(scan)?;
+        if let Some(store) = store.filter(|_| keep_index && !scan.index_is_current)
+            && store.set_index(&scan.index()).is_err()
+        {
+            notes.push(String::from("the source's index can't be written"));
+        }
+        notes.extend(left_out(&scan));
+        let names = Names::system(options.numeric_owner);
+        let manifest = scan
+            .manifest(&names)
+            .map_err(|error| unreadable(io::Error::other(error)))?;
+        if manifest.is_empty() && !options.allow_empty {
+            return Err(Error::SourceEmpty { path: directory });
+        }
+        Ok(Self {
+            root,
+            release: Arc::new(Release::new(manifest)),
+            notes,
+            directory,
+        })
     }
-    notes.extend(scan.specials.first().map(|first| {
-        format!(
-            "{} devices, fifos or sockets are left out, the first is `{first}`",
-            scan.specials.len()
-        )
-    }));
-    let names = Names::system(options.numeric_owner);
-    let manifest = scan
-        .manifest(&names)
-        .map_err(|error| unreadable(io::Error::other(error)))?;
-    if manifest.is_empty() && !options.allow_empty {
-        return Err(Error::SourceEmpty {
-            path: source.to_owned(),
-        });
-    }
-    let directory = source.to_owned();
-    Ok(Source {
-        directory,
-        root,
-        release: Arc::new(Release::new(manifest)),
-        notes,
-    })
+}
+
+fn left_out(scan: &Scan) -> Option<String> {
+    let first = scan.specials.first()?;
+    let count = scan.specials.len();
+    Some(format!(
+        "{count} devices, fifos or sockets are left out, the first is `{first}`"
+    ))
 }
 
 /// Runs a scan and tells the monitor, now and then and at the end, how far it is.

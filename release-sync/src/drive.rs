@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::cancel::Cancel;
-use super::payload_cache::{Answer, PayloadCache};
 use crate::Error;
+use crate::cancel::Cancel;
+use crate::pace::Pace;
 use crate::session::{Controller, Step};
+use crate::supply::{Answer, PayloadCache};
 use crate::transport::{Transport, Waker};
 
 /// Bytes that are read at once.
@@ -18,9 +19,23 @@ const READ: usize = 256 << 10;
 /// Longest sleep: a cancellation that nobody was woken for is noticed after it.
 const NAP: Duration = Duration::from_millis(500);
 
+/// How often a verdict is asked for again.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// Why nothing more is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blocked {
+    /// There is nothing to send.
+    No,
+    /// The transport has no room.
+    Full,
+    /// It would be faster than allowed; for so long.
+    Paced(Duration),
+}
+
 /// What becomes of a host that has everything staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Wait: others are not there yet.
     Wait,
     /// Make it current.
@@ -30,19 +45,21 @@ pub(super) enum Verdict {
 }
 
 /// Drives a session to its end.
-pub(super) struct Drive<'a> {
-    pub(super) transport: &'a mut dyn Transport,
-    pub(super) session: &'a mut Controller,
+pub(crate) struct Drive<'a> {
+    pub(crate) transport: &'a mut dyn Transport,
+    pub(crate) session: &'a mut Controller,
     /// Where answers come from; `None` for sessions in which nothing may be asked for.
-    pub(super) cache: Option<&'a PayloadCache>,
-    pub(super) waker: &'a Waker,
-    pub(super) cancel: &'a Cancel,
+    pub(crate) cache: Option<&'a PayloadCache>,
+    pub(crate) waker: &'a Waker,
+    pub(crate) cancel: &'a Cancel,
+    /// Limits that hold at the same time: this host's, and that of all together.
+    pub(crate) paces: &'a [Pace],
 }
 
 impl Drive<'_> {
     /// Runs until the session is over. `tell` hears every step; `decide` is asked, again and again,
     /// once all is staged. A cancelled session is aborted, unless its commit has begun.
-    pub(super) fn run(
+    pub(crate) fn run(
         &mut self,
         tell: &mut dyn FnMut(Step, &Controller),
         decide: &mut dyn FnMut() -> Verdict,
@@ -83,10 +100,14 @@ impl Drive<'_> {
                 self.session.handle_end(self.transport.stderr())?;
                 return Ok(());
             }
-            if !blocked && !waiting && self.session.poll_transmit().is_some() {
-                continue;
+            let undecided = staged && !committing;
+            match blocked {
+                Blocked::No if !waiting && self.session.poll_transmit().is_some() => {}
+                Blocked::No if undecided => self.sleep(false, LINGER)?,
+                Blocked::No => self.sleep(false, NAP)?,
+                Blocked::Full => self.sleep(true, NAP)?,
+                Blocked::Paced(delay) => self.sleep(false, delay)?,
             }
-            self.sleep(blocked)?;
         }
     }
 
@@ -136,36 +157,54 @@ impl Drive<'_> {
         Ok(false)
     }
 
-    /// Writes until there is no room or nothing left. Is there no room?
-    fn write(&mut self) -> Result<bool, Error> {
+    /// Writes until there is no room or nothing left.
+    fn write(&mut self) -> Result<Blocked, Error> {
+        let piece = self
+            .paces
+            .iter()
+            .map(Pace::piece)
+            .min()
+            .unwrap_or(usize::MAX);
         while let Some(bytes) = self.session.poll_transmit() {
-            match self.transport.write(bytes) {
-                Ok(count) => self.session.handle_transmitted(count, Instant::now()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+            let now = Instant::now();
+            if let Some(delay) = self.paces.iter().filter_map(|pace| pace.delay(now)).max() {
+                return Ok(Blocked::Paced(delay));
+            }
+            match self.transport.write(&bytes[..bytes.len().min(piece)]) {
+                Ok(count) => {
+                    self.paces.iter().for_each(|pace| pace.spend(count));
+                    self.session.handle_transmitted(count, now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Blocked::Full);
+                }
                 // A host that hangs up has often said why: that is read first.
-                Err(error) => return self.last_words(error),
+                Err(error) => return Err(self.last_words(error)),
             }
         }
-        Ok(false)
+        Ok(Blocked::No)
     }
 
-    fn last_words(&mut self, error: io::Error) -> Result<bool, Error> {
+    fn last_words(&mut self, error: io::Error) -> Error {
         let mut buffer = vec![0; READ];
         let deadline = Instant::now() + NAP;
         while Instant::now() < deadline {
             match self.read(&mut buffer) {
-                Ok(true) => self.session.handle_end(self.transport.stderr())?,
+                Ok(true) => match self.session.handle_end(self.transport.stderr()) {
+                    Ok(()) => break,
+                    Err(reason) => return reason,
+                },
                 Ok(false) => {}
                 // The host's reason, where it gave one, is better than ours.
                 Err(Error::Transport { .. }) => break,
-                Err(reason) => return Err(reason),
+                Err(reason) => return reason,
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if self.transport.wait(false, self.waker, left).is_err() {
                 break;
             }
         }
-        Err(self.broken(error))
+        self.broken(error)
     }
 
     /// Sends a goodbye, if it can be sent at once.
@@ -173,11 +212,11 @@ impl Drive<'_> {
         let _ = self.write();
     }
 
-    fn sleep(&mut self, blocked: bool) -> Result<(), Error> {
+    fn sleep(&mut self, blocked: bool, longest: Duration) -> Result<(), Error> {
         let now = Instant::now();
         let due = self.session.poll_timeout().saturating_duration_since(now);
         self.transport
-            .wait(blocked, self.waker, due.min(NAP))
+            .wait(blocked, self.waker, due.min(longest))
             .map_err(|error| self.broken(error))?;
         self.session.handle_timeout(Instant::now())
     }

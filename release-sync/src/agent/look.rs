@@ -1,0 +1,176 @@
+//! Looking at a destination without leaving a trace: no lock, no file, no directory.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+
+use release_core::{Manifest, ProofClass, ReleaseId};
+
+use super::destination::{filter_of, have, names_of, observe, open_tree, owners_of, welcome};
+use super::fault::Failure;
+use super::streams::Sender;
+use crate::plan::{self, Owners, Plan, Situation};
+use crate::scan::{Names, Scan};
+use crate::store::{Keepsakes, Store};
+use crate::wire::{Begin, FaultKind, Have, Item, Purpose, ToController};
+
+/// Bytes of items in one message: below the bound of its frame.
+const ITEMS: usize = 32 << 10;
+
+/// A destination that was looked at.
+pub(super) struct Sight {
+    begin: Begin,
+    /// `None` where `.release` or the whole destination does not exist yet.
+    store: Option<Store>,
+    /// `None` where the destination does not exist yet.
+    scan: Option<Scan>,
+    names: Names,
+    superuser: bool,
+}
+
+impl Sight {
+    /// Looks, and says what is there. Gives back what a plan is made from, if that is the purpose.
+    pub(super) fn look(
+        begin: Begin,
+        limit: Option<&Path>,
+        sender: &Sender,
+    ) -> Result<Option<Self>, Failure> {
+        let unusable =
+            |error: io::Error| Failure::io(FaultKind::Destination, "looking at it", &error);
+        let filter = filter_of(&begin)?;
+        let tree = match open_tree(&begin.destination, limit, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            other => Some(other.map_err(unusable)?),
+        };
+        let welcome = welcome(tree.as_ref());
+        let superuser = welcome.superuser;
+        sender.send(&ToController::Welcome(welcome));
+        if begin.purpose == Purpose::Probe {
+            return Ok(None);
+        }
+        let mut sight = Self {
+            names: Names::system(begin.numeric_owner),
+            store: None,
+            scan: None,
+            superuser,
+            begin,
+        };
+        if let Some(tree) = tree {
+            let scan = match Store::open_existing(tree).map_err(unusable)? {
+                Ok(store) => {
+                    sight.names = names_of(&sight.begin, &store);
+                    let scan = observe(&sight.begin, Some(&store), &store.tree, &filter);
+                    sight.store = Some(store);
+                    scan
+                }
+                Err(tree) => observe(&sight.begin, None, &tree, &filter),
+            };
+            sight.scan = Some(scan.map_err(unusable)?);
+        }
+        let have = sight.have().map_err(unusable)?;
+        sender.send(&ToController::Have(have));
+        Ok(matches!(sight.begin.purpose, Purpose::Plan { .. }).then_some(sight))
+    }
+
+    fn have(&self) -> io::Result<Have> {
+        let Some(scan) = &self.scan else {
+            return Ok(Have {
+                marker: None,
+                proofs: Vec::new(),
+                intact: None,
+                files: 0,
+                bytes: 0,
+            });
+        };
+        let marker = self
+            .store
+            .as_ref()
+            .map(Store::marker)
+            .transpose()?
+            .flatten();
+        let observed = scan.manifest(&self.names).ok();
+        let mut have = have(scan, observed.as_ref(), self.superuser, marker);
+        if let (Purpose::Inspect, Some((marker, _))) = (self.begin.purpose, marker) {
+            have.intact = self.class_of(marker.release, observed.as_ref());
+        }
+        Ok(have)
+    }
+
+    /// In which class the tree is the release that it claims to be: by its digest, or else because
+    /// there would be nothing to do to make it so.
+    fn class_of(&self, release: ReleaseId, observed: Option<&Manifest>) -> Option<ProofClass> {
+        if observed?.release_id() == release {
+            return Some(ProofClass::Full);
+        }
+        let claimed = Manifest::decode(&self.store.as_ref()?.manifest().ok()??).ok()?;
+        let class = if self.superuser {
+            ProofClass::Full
+        } else {
+            ProofClass::WithoutOwner
+        };
+        let is_so = claimed.release_id() == release
+            && self
+                .compare(&claimed, self.owners(&claimed).as_ref(), &[])
+                .is_empty();
+        is_so.then_some(class)
+    }
+
+    /// Says what a push of this release would do.
+    pub(super) fn plan(&self, manifest: &Manifest, sender: &Sender) -> Result<(), Failure> {
+        let keepsakes = match &self.store {
+            Some(store) => Keepsakes::gather(store, manifest.release_id()).map_err(|error| {
+                Failure::io(FaultKind::Destination, "looking at what is kept", &error)
+            })?,
+            None => Keepsakes::default(),
+        };
+        let owners = self.owners(manifest);
+        let plan = self.compare(manifest, owners.as_ref(), &keepsakes.digests);
+        if let Purpose::Plan { itemize: true } = self.begin.purpose {
+            let tree = self.scan.as_ref().map_or(&[][..], |scan| &scan.found);
+            send_items(
+                plan::itemize(&plan, manifest, tree, owners.as_ref()),
+                sender,
+            );
+        }
+        sender.send(&ToController::Planned(plan::summarize(&plan, manifest)));
+        Ok(())
+    }
+
+    fn owners(&self, manifest: &Manifest) -> Option<Owners> {
+        self.superuser.then(|| owners_of(manifest, &self.names))
+    }
+
+    fn compare(
+        &self,
+        manifest: &Manifest,
+        owners: Option<&Owners>,
+        kept: &[release_core::Digest],
+    ) -> Plan {
+        let scan = self.scan.as_ref();
+        plan::plan(&Situation {
+            manifest,
+            tree: scan.map_or(&[], |scan| &scan.found),
+            holding: scan.map_or(&[], |scan| &scan.excluded_in),
+            mounts: scan.map_or(&[], |scan| &scan.mounts),
+            kept,
+            staged: &HashSet::new(),
+            owners,
+            delete: self.begin.delete,
+        })
+    }
+}
+
+fn send_items(items: impl Iterator<Item = Item>, sender: &Sender) {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    for item in items {
+        bytes += item.path.len() + item.flags.len() + 8;
+        batch.push(item);
+        if bytes > ITEMS {
+            sender.send(&ToController::Items(std::mem::take(&mut batch)));
+            bytes = 0;
+        }
+    }
+    if !batch.is_empty() {
+        sender.send(&ToController::Items(batch));
+    }
+}
