@@ -86,7 +86,7 @@ impl DeployArgs {
 ///
 /// For each host: how many entries would be made, changed and deleted, and how much content it lacks.
 /// Changes nothing, and needs no lock. Takes all options of `deploy`, so that one can be turned into the
-/// other. Ends with exit code 1 when a host can't be asked, and with 5 when a deploy would be refused.
+/// other; those about transfers, locks and snapshots have nothing to do here. Ends with exit code 1 when a host can't be asked, and with 5 when a deploy would be refused.
 #[derive(Debug, Default, Arguments)]
 #[command(after_help = "\
 Examples:
@@ -94,11 +94,12 @@ Examples:
   release-cli plan --itemize --host web-1
   release-cli --json plan | jq 'select(.event == \"host\") | {host, deleted}'
 
---itemize shows each path after the letters of rsync's %i: what happens (`<` sent, `c` made, `h` linked,
-`.` attributes only, `*deleting`), the kind (f, d, L, D, S), and what differs (c content, s size, t time,
-p permissions, o owner, g group).")]
+--itemize shows each path after the letters of rsync's %i: what happens
+(< sent, c made, h linked, . attributes only, *deleting), the kind (f, d, L,
+D, S), and what differs (c content, s size, t time, p permissions, o owner,
+g group; all +: it is new).")]
 pub(crate) struct PlanArgs {
-    /// A line for each path that would change, after its host's
+    /// Show each path that would change, too
     #[arg(short, long)]
     pub(crate) itemize: bool,
     #[command(flatten)]

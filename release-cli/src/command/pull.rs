@@ -1,12 +1,14 @@
 //! `pull`: brings a tree from a host into the source.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use release_sync::{Generation, Host, Reach, Report, pull};
+use release_sync::{Generation, Host, HostReport, Reach, Report, pull};
 
-use super::desk::{Deadline, Desk, Watch, harmless_path};
+use super::desk::{Deadline, Desk, harmless_path};
 use crate::args::PullArgs;
 use crate::context::{File, Pulling};
 use crate::exit::{Aim, Exit, Verdict};
@@ -29,8 +31,7 @@ pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result
         source: from,
         hosts: vec![&pulling.host.name],
     });
-    let watch = Watch::new(&*desk.screen);
-    let host = pull(&pulling.host, &pulling.into, &pulling.options, &watch);
+    let host = bring(pulling, desk)?;
     let report = Report {
         release: host.release,
         // None is given out.
@@ -39,9 +40,17 @@ pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result
         hosts: vec![host],
     };
     let interrupted = desk.interrupts.interrupted();
-    let verdict = Verdict::of(Aim::Push, interrupted, &report, &watch.begun());
+    let verdict = Verdict::of(Aim::Push, interrupted, &report, &HashSet::new());
     desk.screen.finished(&report, verdict);
     Ok(verdict.exit)
+}
+
+/// An interrupt doesn't wait for the end: what the source is by then, the next pull completes.
+fn bring(pulling: Pulling, desk: &Desk) -> Result<HostReport, Failure> {
+    let screen = Arc::clone(&desk.screen);
+    desk.interrupts.abandonable(move || {
+        pull(&pulling.host, &pulling.into, &pulling.options, &*screen)
+    })
 }
 
 fn question(pulling: &Pulling, from: &str) -> String {

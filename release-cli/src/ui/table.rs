@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(
             second(75),
             expect(format!(
-                "{name}  aaaa  bbbb  cccc  a long sentence about wh…"
+                "{name}  aaaa  bbbb  cccc  a long sentence about w…"
             ))
         );
         assert_eq!(second(50), expect(format!("{name}  aaaa  bbbb  cccc")));

@@ -170,7 +170,12 @@ fn state(directory: &Path) -> Check {
     let shown = directory.display();
     let existing = directory.ancestors().find(|path| path.exists());
     let existing = existing.unwrap_or(Path::new("/"));
-    match access(existing, Access::WRITE_OK | Access::EXEC_OK) {
+    let usable = if existing.is_dir() {
+        access(existing, Access::WRITE_OK | Access::EXEC_OK)
+    } else {
+        Err(rustix::io::Errno::NOTDIR)
+    };
+    match usable {
         Ok(()) if existing == directory => Check::ok("state", shown.to_string()),
         Ok(()) => Check::ok("state", format!("{shown} is made by the first deploy")),
         Err(error) => Check::fault(
@@ -263,10 +268,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(finding(state(folder.path())), Ok);
         assert_eq!(finding(state(&folder.path().join("a/b"))), Ok);
-        assert_eq!(finding(state(Path::new("/proc/none"))), Fault);
         assert_eq!(finding(source(folder.path())), Warning);
         assert_eq!(finding(source(&folder.path().join("a"))), Fault);
         fs::write(folder.path().join("file"), "").unwrap();
         assert_eq!(finding(source(folder.path())), Ok);
+        assert_eq!(finding(state(&folder.path().join("file/state"))), Fault);
     }
 }

@@ -82,20 +82,23 @@ fn amount(number: u64) -> Cell {
 fn totals(plans: &Plans<'_>) -> String {
     let known = || plans.hosts.iter().filter(|host| host.error.is_none());
     let unchanged = known().filter(|host| host.unchanged).count();
-    let faulty = plans.hosts.len() - known().count();
+    let errors = || plans.hosts.iter().filter_map(|host| host.error.as_ref());
+    let refused = errors().filter(|error| error.is_refusal()).count();
+    let unknown = errors().count() - refused;
     let sum = |field: fn(&HostPlan) -> u64| known().map(field).fold(0, u64::saturating_add);
-    let mut parts = vec![format!("{} would change", known().count() - unchanged)];
-    if unchanged > 0 {
-        parts.push(format!("{unchanged} unchanged"));
-    }
-    if faulty > 0 {
-        parts.push(format!("{faulty} not known or refused"));
-    }
+    let numbers = [
+        (known().count() - unchanged, "would change"),
+        (unchanged, "unchanged"),
+        (refused, "refused"),
+        (unknown, "not known"),
+    ];
+    let numbers = numbers.iter().filter(|(number, _)| *number > 0);
+    let numbers: Vec<_> = numbers.map(|(number, word)| format!("{number} {word}")).collect();
     format!(
-        "release {}, {}: {}; {} to send at most, {} to delete; planned in {}",
+        "release {}, {}: {}\n{} to send at most, {} to delete; planned in {}",
         plans.release.short(),
         count(plans.hosts.len() as u64, "host"),
-        parts.join(", "),
+        numbers.join(", "),
         bytes(sum(|host| host.bytes_wanted)),
         thousands(sum(|host| host.deleted)),
         seconds(plans.seconds),
