@@ -3,12 +3,14 @@
 //! No policy: a screen is told facts and shows them. A reader that went away changes nothing about what
 //! is being done, so nothing here fails.
 
+mod board;
 mod canvas;
 mod check;
 mod errors;
 mod examination;
 mod json;
 mod lines;
+mod live;
 mod paint;
 mod summary;
 mod table;
@@ -30,6 +32,7 @@ use errors::Errors;
 pub(crate) use errors::one_line;
 use json::Json;
 use lines::{Lines, Volume};
+use live::Live;
 use paint::Paint;
 pub(crate) use words::{bytes, count};
 
@@ -156,14 +159,15 @@ pub(crate) fn screen(global: &Global, environment: &Environment, terse: bool) ->
         (_, _, true) => Volume::Terse,
         _ => Volume::Normal,
     };
-    let paint = paint(environment.stdout_is_terminal);
-    Arc::new(Lines::new(
-        stdout(),
-        paint,
-        || Extent::of(stdout()),
-        errors,
-        volume,
-    ))
+    let results = paint(environment.stdout_is_terminal);
+    let extent = || Extent::of(stdout());
+    if volume == Volume::Normal && environment.stderr_is_terminal && !environment.is_dumb {
+        let paint = paint(true);
+        let live = Live::new(paint);
+        let errors = Errors::new(live.above(), paint);
+        return Arc::new(Lines::new(stdout(), results, extent, errors, volume).drawing(live));
+    }
+    Arc::new(Lines::new(stdout(), results, extent, errors, volume))
 }
 
 #[cfg(test)]

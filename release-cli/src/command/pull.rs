@@ -48,9 +48,8 @@ pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result
 /// An interrupt doesn't wait for the end: what the source is by then, the next pull completes.
 fn bring(pulling: Pulling, desk: &Desk) -> Result<HostReport, Failure> {
     let screen = Arc::clone(&desk.screen);
-    desk.interrupts.abandonable(move || {
-        pull(&pulling.host, &pulling.into, &pulling.options, &*screen)
-    })
+    desk.interrupts
+        .abandonable(move || pull(&pulling.host, &pulling.into, &pulling.options, &*screen))
 }
 
 fn question(pulling: &Pulling, from: &str) -> String {

@@ -24,6 +24,8 @@ pub(crate) struct Environment {
     pub(crate) is_root: bool,
     /// Colours are not wanted, or not understood.
     pub(crate) no_color: bool,
+    /// The terminal can't move its cursor.
+    pub(crate) is_dumb: bool,
     pub(crate) stdin_is_terminal: bool,
     pub(crate) stdout_is_terminal: bool,
     pub(crate) stderr_is_terminal: bool,
@@ -51,6 +53,7 @@ impl Environment {
             process: std::process::id(),
             is_root: uid.is_root(),
             no_color: said("NO_COLOR").is_some() || is_dumb,
+            is_dumb,
             stdin_is_terminal: stdin().is_terminal(),
             stdout_is_terminal: stdout().is_terminal(),
             stderr_is_terminal: stderr().is_terminal(),

@@ -15,6 +15,7 @@ fn environment() -> Environment {
         process: 42,
         is_root: false,
         no_color: false,
+        is_dumb: false,
         stdin_is_terminal: false,
         stdout_is_terminal: false,
         stderr_is_terminal: false,

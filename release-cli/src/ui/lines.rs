@@ -9,8 +9,9 @@ use release_sync::{Event, HostReport, HostStatus, Monitor, Report};
 
 use super::canvas::{Canvas, Extent};
 use super::errors::{Errors, one_line};
+use super::live::Live;
 use super::paint::{Paint, Tone};
-use super::words::{bytes, count, thousands};
+use super::words::{bytes, count, harmless, thousands};
 use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, examination, summary};
 use crate::exit::Verdict;
 use crate::failure::Failure;
@@ -43,6 +44,8 @@ pub(super) struct Lines<O, E> {
     extent: fn() -> Option<Extent>,
     errors: Errors<E>,
     volume: Volume,
+    /// What takes the place of lines about progress, on a terminal.
+    live: Option<Live>,
     pace: Mutex<Pace>,
 }
 
@@ -68,7 +71,22 @@ impl<O: Write, E: Write> Lines<O, E> {
             extent,
             errors,
             volume,
+            live: None,
             pace: Mutex::default(),
+        }
+    }
+
+    /// From now on progress is drawn, and not told.
+    pub(super) fn drawing(self, live: Live) -> Self {
+        Self {
+            live: Some(live),
+            ..self
+        }
+    }
+
+    fn end_drawing(&self) {
+        if let Some(live) = &self.live {
+            live.end();
         }
     }
 
@@ -88,7 +106,13 @@ impl<O: Write, E: Write> Lines<O, E> {
         if self.volume > Volume::Quiet {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
             // A reader that went away is no reason to stop what is being done for the hosts.
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            let mut show = || {
+                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            };
+            match &self.live {
+                Some(live) => live.aside(show),
+                None => show(),
+            }
         }
     }
 
@@ -101,7 +125,8 @@ impl<O: Write, E: Write> Lines<O, E> {
     fn host_progress(&self, volume: Volume, host: &str, text: &str) {
         if self.volume >= volume {
             let width = self.pace().width;
-            self.errors.line(&format!("{host:width$}  {text}"));
+            let text = format!("{host:width$}  {text}");
+            self.errors.line(&text);
         }
     }
 
@@ -124,6 +149,25 @@ impl<O: Write, E: Write> Lines<O, E> {
 
     fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is told although progress is drawn: what stays worth knowing.
+    fn event_above(&self, event: &Event<'_>) {
+        match event {
+            Event::Note { host, text } => {
+                let text = harmless(&format!("{host}: note: {text}")).into_owned();
+                self.errors.line(&text);
+            }
+            Event::Finished {
+                report:
+                    HostReport {
+                        host,
+                        error: Some(error),
+                        ..
+                    },
+            } => self.errors.host(host, error),
+            _ => {}
+        }
     }
 
     fn host_finished(&self, report: &HostReport) {
@@ -149,6 +193,10 @@ impl<O: Write, E: Write> Lines<O, E> {
 
 impl<O: Write + Send, E: Write + Send> Monitor for Lines<O, E> {
     fn event(&self, event: Event<'_>) {
+        if let Some(live) = &self.live {
+            live.event(&event);
+            return self.event_above(&event);
+        }
         match event {
             Event::Scanning {
                 entries,
@@ -206,10 +254,14 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
             ),
             None => format!("pulling {}", run.source),
         };
+        if let Some(live) = &self.live {
+            live.start(run);
+        }
         self.progress(Volume::Normal, &text);
     }
 
     fn finished(&self, report: &Report, _: Verdict) {
+        self.end_drawing();
         let totals = summary::totals(report);
         let table = summary::report(report, self.canvas());
         self.result(&format!("{table}{totals}\n"));
@@ -218,13 +270,16 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
         self.errors.hints(faults);
     }
 
-    fn abandon(&self) {}
+    fn abandon(&self) {
+        self.end_drawing();
+    }
 
     fn failed(&self, failure: &Failure) {
         self.errors.failure(failure);
     }
 
     fn statuses(&self, hosts: &[HostStatus]) {
+        self.end_drawing();
         self.result(&summary::statuses(hosts, self.canvas()));
         let faults = || {
             let faults = hosts.iter();
@@ -235,6 +290,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     }
 
     fn plans(&self, plans: &Plans<'_>) {
+        self.end_drawing();
         self.result(&summary::plans(plans, self.canvas()));
         let faults = || {
             let faults = plans.hosts.iter();
@@ -250,6 +306,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     }
 
     fn examined(&self, health: &Health) {
+        self.end_drawing();
         self.result(&examination::totals(health));
     }
 

@@ -75,6 +75,15 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// `3.2 of 8.1 GB`, `900.0 kB of 8.1 GB`.
+pub(super) fn part(done: u64, all: u64) -> String {
+    let (done, all) = (bytes(done), bytes(all));
+    match (done.split_once(' '), all.split_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {all}"),
+        _ => format!("{done} of {all}"),
+    }
+}
+
 /// `1 file`, `1,200 files`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -132,6 +141,13 @@ mod tests {
         ] {
             assert_eq!(bytes(number), text);
         }
+    }
+
+    #[test]
+    fn parts_share_a_unit() {
+        assert_eq!(part(3_200_000, 8_100_000), "3.2 of 8.1 MB");
+        assert_eq!(part(900_000, 8_100_000), "900.0 kB of 8.1 MB");
+        assert_eq!(part(0, 0), "0 of 0 B");
     }
 
     #[test]

@@ -93,7 +93,9 @@ fn totals(plans: &Plans<'_>) -> String {
         (unknown, "not known"),
     ];
     let numbers = numbers.iter().filter(|(number, _)| *number > 0);
-    let numbers: Vec<_> = numbers.map(|(number, word)| format!("{number} {word}")).collect();
+    let numbers: Vec<_> = numbers
+        .map(|(number, word)| format!("{number} {word}"))
+        .collect();
     format!(
         "release {}, {}: {}\n{} to send at most, {} to delete; planned in {}",
         plans.release.short(),
