@@ -1,8 +1,15 @@
 //! What was typed.
 
+mod deploy;
+mod pull;
+
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args as Arguments, Parser, Subcommand, ValueEnum};
+use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+pub(crate) use deploy::{DeployArgs, HostArgs, PlanArgs};
+pub(crate) use pull::{PullArgs, Remote};
 
 /// Pushes a release to many hosts, and says what happened on each.
 #[derive(Debug, Parser)]
@@ -56,8 +63,11 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    Deploy(DeployArgs),
+    Deploy(Box<DeployArgs>),
+    Plan(Box<PlanArgs>),
     Status(StatusArgs),
+    Pull(PullArgs),
+    Doctor(DoctorArgs),
     /// Shows on this machine what a deploy does, and proves it
     ///
     /// Three folders in a temporary one play the hosts. They get a release, the same again, somebody
@@ -65,73 +75,26 @@ pub(crate) enum Verb {
     /// configuration, no SSH and no root; leaves nothing behind. Ends with exit code 1 if anything does
     /// not go as told.
     Demo,
-}
-
-/// Makes every host's destination equal to the source
-///
-/// The contents of the source become the contents of the destination on each host: what is new or
-/// changed is sent, what is gone is deleted. Everything is first laid down beside the current tree and
-/// verified, on all hosts, and only then made current. A deploy that is interrupted can simply be run
-/// again; what already arrived is not sent twice.
-#[derive(Debug, Default, Arguments)]
-#[command(after_help = "\
+    /// Prints what makes a shell complete commands and options
+    #[command(after_help = "\
 Examples:
-  release-cli deploy --no-snapshot
-  release-cli deploy --no-snapshot --host web-1 --checksum
-  release-cli deploy --no-snapshot --max-delete 100 --lock-wait 60
-  release-cli --json deploy --no-snapshot | jq 'select(.event == \"finished\")'
-
-Flags override the file; patterns of --exclude are added to those in the file.")]
-pub(crate) struct DeployArgs {
-    /// Only push: make no snapshot and publish nothing
-    #[arg(long)]
-    pub(crate) no_snapshot: bool,
-    /// The tree to give out [file: source]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) source: Option<PathBuf>,
-    /// The directory that receives it, on every host [file: destination.path]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dest: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) hosts: HostArgs,
-    /// Hosts whose transfers run at one time [file: sync.parallel]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub(crate) parallel: Option<u16>,
-    /// Read every file anew instead of trusting size, times and inode [file: sync.checksum]
-    #[arg(long)]
-    pub(crate) checksum: bool,
-    /// Delete what the source does not have; the default [file: sync.delete]
-    #[arg(long, overrides_with = "no_delete")]
-    pub(crate) delete: bool,
-    /// Leave on hosts what the source does not have
-    #[arg(long, overrides_with = "delete")]
-    pub(crate) no_delete: bool,
-    /// Neither send nor delete what matches [file: sync.exclude]
-    #[arg(long, value_name = "PATTERN", num_args = 1.., action = ArgAction::Append)]
-    pub(crate) exclude: Vec<String>,
-    /// Refuse a host, untouched, where more entries would be deleted [file: sync.max_delete]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_delete: Option<u64>,
-    /// Let a source without entries empty the hosts [file: sync.allow_empty]
-    #[arg(long)]
-    pub(crate) allow_empty: bool,
-    /// Wait this long for another deploy to end [file: state.lock_wait]
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) lock_wait: Option<u64>,
-    /// Answer every question with yes (this build asks none)
-    #[arg(long)]
-    pub(crate) yes: bool,
-}
-
-impl DeployArgs {
-    /// What was said about deleting, if anything.
-    pub(crate) fn deletion(&self) -> Option<bool> {
-        match (self.delete, self.no_delete) {
-            (true, _) => Some(true),
-            (_, true) => Some(false),
-            _ => None,
-        }
-    }
+  release-cli completions bash > /etc/bash_completion.d/release-cli
+  release-cli completions fish > ~/.config/fish/completions/release-cli.fish")]
+    Completions {
+        /// The shell that is to complete
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Prints the manual: a page for the program and one for each command
+    #[command(after_help = "\
+Examples:
+  release-cli man | man -l -
+  release-cli man --dir /usr/local/share/man/man1")]
+    Man {
+        /// Write each page into a file of its own in this directory, and print nothing
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// Shows which release each host has
@@ -152,63 +115,21 @@ pub(crate) struct StatusArgs {
     pub(crate) hosts: HostArgs,
 }
 
-/// Which of the configured hosts.
+/// Finds out what would keep a deploy from working, and says how to mend it
+///
+/// Looks at the configuration, the key, known_hosts, the agents, the state directory and the source, then
+/// at each host: SSH, the agent, its clock, free space. Changes nothing, except that an agent which is
+/// missing on a host is put there. Ends with exit code 1 if there is a fault; a warning is none.
 #[derive(Debug, Default, Arguments)]
-pub(crate) struct HostArgs {
-    /// Only these hosts
-    #[arg(long = "host", value_name = "NAME", num_args = 1.., action = ArgAction::Append)]
-    pub(crate) only: Vec<String>,
+#[command(after_help = "\
+Examples:
+  release-cli doctor
+  release-cli doctor --host web-1
+  release-cli --json doctor | jq 'select(.result == \"fault\")'")]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) hosts: HostArgs,
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn help(verb: &str) -> String {
-        let mut command = Args::command().term_width(100);
-        command.build();
-        let command = match verb {
-            "" => &mut command,
-            verb => command.find_subcommand_mut(verb).unwrap(),
-        };
-        command.render_long_help().to_string()
-    }
-
-    #[test]
-    fn help_reads_well() {
-        for verb in ["", "deploy", "status", "demo"] {
-            insta::assert_snapshot!(format!("help {verb}").trim(), help(verb));
-        }
-    }
-
-    #[test]
-    fn the_definition_is_consistent() {
-        Args::command().debug_assert();
-    }
-
-    fn deploy(flags: &[&str]) -> DeployArgs {
-        let argv = ["release-cli", "deploy"].iter().chain(flags);
-        match Args::try_parse_from(argv).unwrap().verb {
-            Verb::Deploy(args) => args,
-            other => unreachable!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_last_word_about_deleting_counts() {
-        assert_eq!(deploy(&[]).deletion(), None);
-        assert_eq!(deploy(&["--delete", "--no-delete"]).deletion(), Some(false));
-        assert_eq!(deploy(&["--no-delete", "--delete"]).deletion(), Some(true));
-    }
-
-    #[test]
-    fn lists_can_be_given_in_one_go_or_in_parts() {
-        let args = deploy(&["--host", "a", "b", "--exclude", "*.o", "--host", "c"]);
-        assert_eq!(args.hosts.only, ["a", "b", "c"]);
-        assert_eq!(args.exclude, ["*.o"]);
-    }
-}
+mod tests;

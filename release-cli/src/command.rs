@@ -3,6 +3,10 @@
 mod demo;
 mod deploy;
 mod desk;
+mod doctor;
+mod manual;
+mod plan;
+mod pull;
 mod status;
 
 use std::ffi::OsString;
@@ -47,8 +51,14 @@ fn do_verb(
     let config = args.global.config.as_deref();
     match &args.verb {
         Verb::Deploy(args) => deploy::run(args, config, &desk),
+        Verb::Plan(args) => plan::run(args, config, &desk),
         Verb::Status(args) => status::run(args, config, &desk),
+        Verb::Pull(args) => pull::run(args, config, &desk),
+        Verb::Doctor(args) => doctor::run(args, config, &desk),
         Verb::Demo => demo::run(&desk),
+        Verb::Completions { shell } => Ok(manual::completions(*shell)),
+        Verb::Man { dir: None } => Ok(manual::print()),
+        Verb::Man { dir: Some(dir) } => manual::write(dir, &desk),
     }
 }
 

@@ -7,21 +7,29 @@ mod environment;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::{Config, HostConfig, HostKeyPolicy, IdentityConfig, nearest};
+use release_core::{Config, HostConfig, HostKeyPolicy, IdentityConfig, Rate, nearest};
 use release_sync::{Host, HostKeys, Identity, Options, Reach, SshOptions, SshTarget};
 
-use crate::args::{DeployArgs, HostArgs, StatusArgs};
+use crate::args::{DeployArgs, HostArgs, PullArgs, Remote, StatusArgs};
 use crate::failure::Failure;
 pub(crate) use environment::Environment;
 
-/// What `deploy` needs.
+/// What `deploy` and `plan` need.
 #[derive(Debug)]
 pub(crate) struct Deployment {
     pub(crate) source: PathBuf,
     pub(crate) hosts: Vec<Host>,
     pub(crate) options: Options,
-    pub(crate) state: PathBuf,
+    /// `None` where nothing says where it is.
+    state: Option<PathBuf>,
     pub(crate) lock_wait: Duration,
+}
+
+impl Deployment {
+    /// The state directory.
+    pub(crate) fn state(&self) -> Result<&Path, Failure> {
+        self.state.as_deref().ok_or(Failure::NoStateHome)
+    }
 }
 
 /// What `status` needs.
@@ -32,9 +40,33 @@ pub(crate) struct Inquiry {
     pub(crate) verify: bool,
 }
 
+/// What `pull` needs.
+#[derive(Debug)]
+pub(crate) struct Pulling {
+    pub(crate) host: Host,
+    /// The tree that receives.
+    pub(crate) into: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) state: PathBuf,
+    pub(crate) lock_wait: Duration,
+}
+
+/// What `doctor` looks at.
+#[derive(Debug)]
+pub(crate) struct Checkup {
+    /// The configuration file.
+    pub(crate) file: PathBuf,
+    pub(crate) source: Option<PathBuf>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) options: Options,
+    pub(crate) ssh: SshOptions,
+    pub(crate) state: Option<PathBuf>,
+}
+
 /// A configuration file that was read.
 #[derive(Debug)]
 pub(crate) struct File {
+    path: PathBuf,
     config: Config,
     /// What relative paths in it are relative to: the directory that it lies in.
     directory: PathBuf,
@@ -71,7 +103,11 @@ impl File {
             source,
         })?;
         let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
-        Ok(Self { config, directory })
+        Ok(Self {
+            path: path.to_owned(),
+            config,
+            directory,
+        })
     }
 
     /// The file, overridden by the flags of `deploy`.
@@ -83,17 +119,17 @@ impl File {
         if !args.no_snapshot {
             return Err(Failure::NothingToSnapshot);
         }
-        let from_flag = args
-            .source
-            .as_ref()
-            .map(|path| environment.directory.join(path));
-        let from_file = || {
-            self.config
-                .source
-                .as_ref()
-                .map(|path| self.directory.join(path))
-        };
-        let source = from_flag.or_else(from_file).ok_or(Failure::Unsaid {
+        self.plan(args, environment)
+    }
+
+    /// As [`File::deployment`], for a command that only looks and takes no snapshot.
+    pub(crate) fn plan(
+        self,
+        args: &DeployArgs,
+        environment: &Environment,
+    ) -> Result<Deployment, Failure> {
+        let source = self.source(args.source.as_deref(), environment);
+        let source = source.ok_or(Failure::Unsaid {
             what: "which tree to deploy",
             flag: "--source DIR",
             key: "source",
@@ -105,7 +141,7 @@ impl File {
             source,
             hosts: self.hosts(&args.hosts, args.dest.as_deref())?,
             options,
-            state: self.state(environment)?,
+            state: self.state(environment),
             lock_wait: lock_wait.unwrap_or(self.config.state.lock_wait),
         })
     }
@@ -123,13 +159,83 @@ impl File {
         })
     }
 
+    /// The file, overridden by the flags of `pull`.
+    pub(crate) fn pulling(
+        self,
+        args: &PullArgs,
+        environment: &Environment,
+    ) -> Result<Pulling, Failure> {
+        let into = self.source(args.source.as_deref(), environment);
+        let into = into.ok_or(Failure::Unsaid {
+            what: "which tree receives",
+            flag: "--source DIR",
+            key: "source",
+        })?;
+        let mut options = self.options(environment)?;
+        options.delete &= !args.no_delete;
+        options.checksum |= args.checksum;
+        options.allow_empty |= args.allow_empty;
+        options.max_delete = args.max_delete.or(options.max_delete);
+        options.exclude.extend_from_slice(&args.exclude);
+        let lock_wait = args.lock_wait.map(Duration::from_secs);
+        Ok(Pulling {
+            host: self.remote(&args.from),
+            into,
+            options,
+            state: self.state(environment).ok_or(Failure::NoStateHome)?,
+            lock_wait: lock_wait.unwrap_or(self.config.state.lock_wait),
+        })
+    }
+
+    /// The whole file, for the hosts that were asked for.
+    pub(crate) fn checkup(
+        self,
+        args: &HostArgs,
+        environment: &Environment,
+    ) -> Result<Checkup, Failure> {
+        Ok(Checkup {
+            source: self.source(None, environment),
+            hosts: self.hosts(args, None)?,
+            options: self.options(environment)?,
+            ssh: self.ssh(environment)?,
+            state: self.state(environment),
+            file: self.path,
+        })
+    }
+
+    /// A flag is relative to the working directory, the file's word to the file.
+    fn source(&self, flag: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
+        let from_flag = flag.map(|path| environment.directory.join(path));
+        let from_file = || Some(self.directory.join(self.config.source.as_ref()?));
+        from_flag.or_else(from_file)
+    }
+
+    /// A host that the file names, else an address that is reached as `[ssh]` says.
+    fn remote(&self, remote: &Remote) -> Host {
+        let mut hosts = self.config.hosts.iter();
+        let known = hosts.find(|host| host.name == remote.host);
+        let ssh = &self.config.ssh;
+        let target = SshTarget {
+            address: known.map_or(&remote.host, |host| &host.address).clone(),
+            port: known.map_or(ssh.port, |host| host.port),
+            user: known.map_or(&ssh.user, |host| &host.user).clone(),
+            key_name: None,
+        };
+        let user = remote.user.clone().unwrap_or_else(|| target.user.clone());
+        Host {
+            name: remote.host.clone(),
+            destination: remote.path.clone(),
+            reach: Reach::Ssh(SshTarget { user, ..target }),
+        }
+    }
+
     fn options(&self, environment: &Environment) -> Result<Options, Failure> {
         let sync = &self.config.sync;
         Ok(Options {
-            bwlimit: 0,
-            bwlimit_total: 0,
-            together: false,
-            retries: Options::default().retries,
+            bwlimit: limit(sync.bwlimit),
+            bwlimit_total: limit(sync.bwlimit_total),
+            retries: sync.retries,
+            together: sync.together,
             delete: sync.delete,
             checksum: sync.checksum,
             exclude: sync.exclude.clone(),
@@ -156,7 +262,7 @@ impl File {
             }
         };
         Ok(SshOptions {
-            proxy_command: None,
+            proxy_command: ssh.proxy_command.clone(),
             identity,
             known_hosts: self.directory.join(&ssh.known_hosts),
             host_keys: match ssh.host_keys {
@@ -194,10 +300,10 @@ impl File {
             .collect()
     }
 
-    fn state(&self, environment: &Environment) -> Result<PathBuf, Failure> {
+    fn state(&self, environment: &Environment) -> Option<PathBuf> {
         match &self.config.state.directory {
-            Some(path) => Ok(self.directory.join(path)),
-            None => environment.state_directory().ok_or(Failure::NoStateHome),
+            Some(path) => Some(self.directory.join(path)),
+            None => environment.state_directory(),
         }
     }
 }
@@ -221,11 +327,18 @@ fn to_host(host: &HostConfig, destination: Option<&Path>) -> Result<Host, Failur
     })
 }
 
+/// The engine's word for no limit is 0.
+fn limit(rate: Rate) -> u64 {
+    rate.0.unwrap_or(0)
+}
+
 fn override_options(options: &mut Options, args: &DeployArgs) {
     options.delete = args.deletion().unwrap_or(options.delete);
     options.checksum |= args.checksum;
     options.allow_empty |= args.allow_empty;
     options.max_delete = args.max_delete.or(options.max_delete);
+    options.together |= args.together;
+    options.bwlimit = args.bwlimit.map_or(options.bwlimit, limit);
     options.parallel = args.parallel.map_or(options.parallel, usize::from);
     // Added, not put in their place: what the file excludes would else be deleted on the hosts.
     options.exclude.extend_from_slice(&args.exclude);

@@ -5,9 +5,10 @@ mod advice;
 use std::collections::HashSet;
 use std::process::ExitCode;
 
-use release_sync::{Error, HostReport, HostStatus, Outcome, Report};
+use release_sync::{Error, HostPlan, HostReport, HostStatus, Outcome, Report};
 
 use crate::failure::Failure;
+use crate::ui::Health;
 pub(crate) use advice::{of_error, of_failure};
 
 /// What the exit code says.
@@ -54,12 +55,16 @@ impl Exit {
             | Failure::UnknownHost { .. }
             | Failure::NothingToSnapshot
             | Failure::NoSshAgent
+            | Failure::NoLastDeploy(_)
             | Failure::NoStateHome => Self::Usage,
             Failure::Locked { .. } => Self::Locked,
             Failure::Interrupted => Self::Interrupted,
             Failure::Engine(error) => Self::of_errors(false, false, [Some(error)].into_iter()),
             Failure::State { .. }
             | Failure::StateDamaged { .. }
+            | Failure::LastDeployDamaged { .. }
+            | Failure::Declined
+            | Failure::Manual { .. }
             | Failure::Exhausted(_)
             | Failure::Signals(_)
             | Failure::NoAgent(_)
@@ -103,6 +108,22 @@ impl Exit {
             .iter()
             .filter(|host| host.error.is_some() || host.intact == Some(false));
         Self::of_errors(interrupted, false, faults.map(|host| host.error.as_ref()))
+    }
+
+    /// How a plan ends, which changes nothing: well, if every host could be asked and a deploy would not
+    /// be refused there.
+    pub(crate) fn of_plans(interrupted: bool, hosts: &[HostPlan]) -> Self {
+        let faults = hosts.iter().filter_map(|host| host.error.as_ref());
+        Self::of_errors(interrupted, false, faults.map(Some))
+    }
+
+    /// How an examination ends: a warning is no fault.
+    pub(crate) fn of_health(interrupted: bool, health: &Health) -> Self {
+        match health.faults {
+            _ if interrupted => Self::Interrupted,
+            0 => Self::Done,
+            _ => Self::Failed,
+        }
     }
 }
 

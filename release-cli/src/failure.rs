@@ -38,6 +38,17 @@ pub(crate) enum Failure {
     NoSshAgent,
     #[error("there is no place for the state: neither XDG_STATE_HOME nor HOME is set")]
     NoStateHome,
+    #[error("no deploy is remembered in {}", .0.display())]
+    NoLastDeploy(PathBuf),
+    #[error("{} is not what a deploy leaves there", .path.display())]
+    LastDeployDamaged {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("nothing was changed, since the answer was not yes")]
+    Declined,
+    #[error("the manual can't be written to {}", .path.display())]
+    Manual { path: PathBuf, source: io::Error },
     #[error("the state directory {} can't be used", .path.display())]
     State { path: PathBuf, source: io::Error },
     #[error("{} holds `{content}`, which is no generation", .path.display())]

@@ -1,4 +1,7 @@
-//! What is remembered from one deploy to the next: which generation was the last, and who is at work.
+//! What is remembered from one deploy to the next: which generation was the last, who is at work, and
+//! what came of each host.
+
+mod record;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -9,6 +12,7 @@ use release_core::{Generation, escape};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::failure::Failure;
+pub(crate) use record::Deploy;
 
 /// A host's word moves the generation by no more than this at a time. Otherwise one hostile host could
 /// use up all generations by naming the last.
@@ -17,22 +21,32 @@ const LONGEST_LEAP: u64 = 1_000_000;
 /// Longest part of a lock file that is read.
 const MAX_HOLDER: u64 = 300;
 
-/// The state directory. It holds `generation`, the last one that was given out, and `deploy.lock`.
+/// The state directory. It holds `generation`, the last one that was given out, `deploy.lock`, and
+/// what is remembered of deploys: `last-deploy.json` and `history.jsonl`.
 #[derive(Debug)]
 pub(crate) struct State {
     directory: PathBuf,
 }
 
 impl State {
+    /// For those who only read. Nothing is made.
+    pub(crate) fn at(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
     /// Makes the directory if it is missing.
     pub(crate) fn open(directory: &Path) -> Result<Self, Failure> {
-        let state = Self {
-            directory: directory.to_owned(),
-        };
+        let state = Self::at(directory);
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(directory);
         made.map_err(state.fault())?;
         Ok(state)
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Takes the lock that lets one deploy run at a time. It is the kernel's lock, so that it ends with
@@ -79,16 +93,20 @@ impl State {
         }
     }
 
-    /// Written beside and renamed, and on the disk before it is used: a generation must never be given
-    /// out twice. The name is always the same, so that what a crash leaves is written over; only whoever
-    /// holds the lock comes here.
+    /// On the disk before it is used: a generation must never be given out twice.
     fn write_generation(&self, generation: Generation) -> Result<(), Failure> {
+        self.replace("generation", format!("{generation}\n").as_bytes())
+    }
+
+    /// Written beside and renamed. The name beside is always the same, so that what a crash leaves is
+    /// written over; only whoever holds the lock comes here.
+    fn replace(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
         let write = || {
-            let beside = self.directory.join("generation.new");
+            let beside = self.directory.join(format!("{name}.new"));
             let mut file = File::create(&beside)?;
-            writeln!(file, "{generation}")?;
+            file.write_all(content)?;
             file.sync_all()?;
-            fs::rename(&beside, self.directory.join("generation"))?;
+            fs::rename(&beside, self.directory.join(name))?;
             File::open(&self.directory)?.sync_all()
         };
         write().map_err(self.fault())

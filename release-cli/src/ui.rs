@@ -3,29 +3,36 @@
 //! No policy: a screen is told facts and shows them. A reader that went away changes nothing about what
 //! is being done, so nothing here fails.
 
+mod board;
+mod canvas;
+mod check;
 mod errors;
+mod examination;
 mod json;
 mod lines;
+mod live;
 mod paint;
 mod summary;
 mod table;
 mod words;
 
 use std::io::{stderr, stdout};
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use release_sync::{Generation, HostStatus, Monitor, ReleaseId, Report};
+use release_sync::{Generation, HostPlan, HostStatus, Monitor, ReleaseId, Report};
 
 use crate::args::{Color, Global};
 use crate::context::Environment;
-use crate::exit::Verdict;
+use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
+use canvas::Extent;
+pub(crate) use check::{Check, Finding, Health};
 use errors::Errors;
 pub(crate) use errors::one_line;
 use json::Json;
 use lines::{Lines, Volume};
+use live::Live;
 use paint::Paint;
 pub(crate) use words::{bytes, count};
 
@@ -49,6 +56,15 @@ pub(crate) trait Screen: Monitor + Send {
     /// What hosts were found to have.
     fn statuses(&self, hosts: &[HostStatus]);
 
+    /// What a deploy would do.
+    fn plans(&self, plans: &Plans<'_>);
+
+    /// What was found at a place: a host, or this machine.
+    fn checked(&self, host: Option<&str>, checks: &[Check]);
+
+    /// All places were looked at.
+    fn examined(&self, health: &Health);
+
     /// A chapter of a story begins.
     fn chapter(&self, chapter: &Chapter<'_>);
 
@@ -62,15 +78,34 @@ pub(crate) trait Screen: Monitor + Send {
 /// What is known when a run begins.
 #[derive(Debug)]
 pub(crate) struct Started<'a> {
-    pub(crate) release: ReleaseId,
+    /// What travels; `None` where nobody knows before it is there.
+    pub(crate) release: Option<Travelling>,
+    /// Where it comes from, made harmless.
+    pub(crate) source: String,
+    /// The hosts' names.
+    pub(crate) hosts: Vec<&'a str>,
+}
+
+/// A release that is given out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Travelling {
+    pub(crate) id: ReleaseId,
     pub(crate) generation: Generation,
-    pub(crate) source: &'a Path,
     /// Regular files in the release.
     pub(crate) files: u64,
     /// Their bytes.
     pub(crate) bytes: u64,
-    /// The hosts' names.
-    pub(crate) hosts: Vec<&'a str>,
+}
+
+/// What a deploy would do.
+#[derive(Debug)]
+pub(crate) struct Plans<'a> {
+    pub(crate) release: ReleaseId,
+    pub(crate) hosts: &'a [HostPlan],
+    /// Show each path?
+    pub(crate) itemize: bool,
+    pub(crate) exit: Exit,
+    pub(crate) seconds: f64,
 }
 
 /// A part of the demo's story.
@@ -124,9 +159,16 @@ pub(crate) fn screen(global: &Global, environment: &Environment, terse: bool) ->
         (_, _, true) => Volume::Terse,
         _ => Volume::Normal,
     };
-    let paint = paint(environment.stdout_is_terminal);
-    Arc::new(Lines::new(stdout(), paint, errors, volume))
+    let results = paint(environment.stdout_is_terminal);
+    let extent = || Extent::of(stdout());
+    if volume == Volume::Normal && environment.stderr_is_terminal && !environment.is_dumb {
+        let paint = paint(true);
+        let live = Live::new(paint);
+        let errors = Errors::new(live.above(), paint);
+        return Arc::new(Lines::new(stdout(), results, extent, errors, volume).drawing(live));
+    }
+    Arc::new(Lines::new(stdout(), results, extent, errors, volume))
 }
 
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;

@@ -61,12 +61,19 @@ pub enum CloudConfig {
 /// `[ssh]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshConfig {
+    /// The user who logs in, on each host that names no other. Default: `www`.
+    pub user: String,
+    /// TCP port of each host that names no other. Default: 22.
+    pub port: u16,
     /// What proves who we are. Default: the key file `/etc/release/id_ed25519`.
     pub identity: IdentityConfig,
     /// The file of known host keys. Default: `/etc/release/known_hosts`.
     pub known_hosts: PathBuf,
     /// What is done about a host whose key is not known. Default: refuse it.
     pub host_keys: HostKeyPolicy,
+    /// A command that leads to a host's SSH server, as OpenSSH's `ProxyCommand`, with `%h`, `%p`, `%r`
+    /// and `%%`. Default: none, which is a TCP connection.
+    pub proxy_command: Option<String>,
     /// Longest time for TCP, key exchange and log-in together. Default: 20 s.
     pub connect_timeout: Duration,
     /// Where the agent is kept on a host, relative to the home directory of the user who logs in
@@ -129,6 +136,14 @@ pub struct SyncConfig {
     pub allow_empty: bool,
     /// Longest silence of a host before it is given up. Default: 30 s.
     pub silence: Duration,
+    /// Most bytes a second that are sent to one host. Default: no limit.
+    pub bwlimit: Rate,
+    /// Most bytes a second that are sent to all hosts together. Default: no limit.
+    pub bwlimit_total: Rate,
+    /// Commit nowhere before every host has staged or failed. Default: `false`.
+    pub together: bool,
+    /// How often a host is tried again after a failure that may pass, up to 100. Default: 2.
+    pub retries: u32,
 }
 
 /// `[state]`
@@ -150,12 +165,12 @@ impl Config {
         })?;
         let top = Reader::top(text, document.get_ref())?;
         let destination = DestinationConfig::read(&top.table("destination")?)?;
-        let ssh = top.table("ssh")?;
+        let ssh = SshConfig::read(&top.table("ssh")?)?;
         Ok(Self {
             source: top.text("source")?.map(PathBuf::from),
             cloud: CloudConfig::read(&top.table("cloud")?)?,
             hosts: read_hosts(&top.tables("host")?, &ssh, destination.path.as_deref())?,
-            ssh: SshConfig::read(&ssh)?,
+            ssh,
             sync: SyncConfig::read(&top.table("sync")?)?,
             state: StateConfig::read(&top.table("state")?)?,
             destination,
@@ -185,9 +200,6 @@ impl CloudConfig {
 
 impl SshConfig {
     fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
-        if table.string("proxy_command")?.unwrap_or_default() != "" {
-            return Err(table.not_here("proxy_command"));
-        }
         let identity = match (table.text("identity")?, table.flag("agent")?) {
             (Some(_), Some(true)) => {
                 let fault = ConfigFault::Contradiction("ssh.identity", "ssh.agent");
@@ -202,7 +214,12 @@ impl SshConfig {
             ("accept-new", Some(HostKeyPolicy::AcceptNew)),
             ("ec2-console", None),
         ];
+        // The empty text stands for "none", so that a file can show the key.
+        let proxy_command = table.string("proxy_command")?.unwrap_or_default();
         Ok(Self {
+            user: table.text("user")?.unwrap_or_else(|| "www".to_owned()),
+            port: port(table)?.unwrap_or(22),
+            proxy_command: Some(proxy_command.to_owned()).filter(|command| !command.is_empty()),
             identity,
             known_hosts: table
                 .text("known_hosts")?
@@ -220,11 +237,9 @@ impl SshConfig {
 
 fn read_hosts(
     hosts: &[Reader<'_>],
-    ssh: &Reader<'_>,
+    ssh: &SshConfig,
     destination: Option<&Path>,
 ) -> Result<Vec<HostConfig>, ConfigError> {
-    let port = port(ssh)?.unwrap_or(22);
-    let user = ssh.text("user")?.unwrap_or_else(|| "www".to_owned());
     let mut names = HashSet::new();
     hosts
         .iter()
@@ -240,8 +255,8 @@ fn read_hosts(
             Ok(HostConfig {
                 name,
                 address,
-                port: self::port(table)?.unwrap_or(port),
-                user: table.text("user")?.unwrap_or_else(|| user.clone()),
+                port: port(table)?.unwrap_or(ssh.port),
+                user: table.text("user")?.unwrap_or_else(|| ssh.user.clone()),
                 destination: absolute(table, "destination")?
                     .or_else(|| destination.map(Path::to_owned)),
             })
@@ -251,9 +266,6 @@ fn read_hosts(
 
 impl SyncConfig {
     fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
-        if table.parse("bwlimit")?.unwrap_or(Rate(None)) != Rate(None) {
-            return Err(table.not_here("bwlimit"));
-        }
         Ok(Self {
             exclude: table.texts("exclude")?,
             protect: table.texts("protect")?,
@@ -266,6 +278,12 @@ impl SyncConfig {
             numeric_owner: table.flag("numeric_owner")?.unwrap_or(false),
             allow_empty: table.flag("allow_empty")?.unwrap_or(false),
             silence: period(table, "silence", Duration::from_secs(30))?,
+            bwlimit: table.parse("bwlimit")?.unwrap_or_default(),
+            bwlimit_total: table.parse("bwlimit_total")?.unwrap_or_default(),
+            together: table.flag("together")?.unwrap_or(false),
+            retries: table
+                .number("retries", 0..=100)?
+                .map_or(2, |number| number as u32),
         })
     }
 }

@@ -3,27 +3,44 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use release_sync::{Error, Fleet, Generation, Host, HostReport, Report, Source};
 
-use super::desk::{Deadline, Desk, Watch};
+use super::desk::{Deadline, Desk, Watch, harmless_path, retain_failed};
 use crate::args::DeployArgs;
 use crate::context::{Deployment, File};
 use crate::exit::{Aim, Exit, Verdict};
 use crate::failure::Failure;
-use crate::state::{DeployLock, State};
+use crate::state::{Deploy, DeployLock, State};
 
 /// How long a host that somebody else deploys to is left alone before it is tried again.
 const RETRY_LOCKED: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
-    let deployment = File::load(config, &desk.environment)?.deployment(args, &desk.environment)?;
+    let file = File::load(config, &desk.environment)?;
+    let mut deployment = file.deployment(args, &desk.environment)?;
     // Made first, since it checks what was configured: nothing is waited for in vain.
-    let fleet = Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
+    Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
     let deadline = Deadline::after(deployment.lock_wait);
-    let state = State::open(&deployment.state)?;
+    let state = State::open(deployment.state()?)?;
     let lock = desk.lock(&state, deadline)?;
+    if args.retry_failed {
+        retain_failed(desk, &state, &mut deployment.hosts)?;
+    }
+    let fleet = Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
     let source = desk.scan(&deployment.source, &deployment.options)?;
     let generation = lock.allocate()?;
+    let from = harmless_path(source.directory());
+    let deploy = Deploy {
+        release: source.release(),
+        generation,
+        source: &from,
+        by: &desk.environment.operator(),
+    };
+    lock.begin(
+        deploy,
+        deployment.hosts.iter().map(|host| host.name.as_str()),
+    )?;
 
     desk.start(&source, generation, &deployment.hosts);
     let push = Push {
@@ -37,6 +54,10 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
     learn_generation(desk, &lock, &report);
     let begun = push.watch.begun();
     let verdict = Verdict::of(Aim::Push, desk.interrupts.interrupted(), &report, &begun);
+    if let Err(failure) = lock.end(deploy, &report, verdict, Timestamp::now()) {
+        // The hosts are what they are, whether it can be written down or not.
+        desk.screen.failed(&failure);
+    }
     desk.screen.finished(&report, verdict);
     Ok(verdict.exit)
 }

@@ -1,17 +1,19 @@
 //! What every verb has at hand.
 
 use std::collections::HashSet;
+use std::io::stdin;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use release_core::escape;
 use release_sync::{Event, Generation, Host, HostState, Monitor, Options, Source, scan};
 
 use crate::context::Environment;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::state::{DeployLock, State};
-use crate::ui::{Screen, Started};
+use crate::ui::{Screen, Started, Travelling};
 
 /// How often a lock that somebody holds is tried.
 const KNOCK: Duration = Duration::from_millis(200);
@@ -64,18 +66,57 @@ impl Desk {
         Ok(scanned?)
     }
 
+    /// Asks, and takes nothing but a clear yes for one.
+    pub(super) fn confirm(&self, question: &str) -> Result<(), Failure> {
+        self.screen.note(&format!("{question} [y/N]"));
+        let answer = self.interrupts.abandonable(|| {
+            let mut answer = String::new();
+            // What can't be read is no yes.
+            let _ = stdin().read_line(&mut answer);
+            answer
+        })?;
+        match answer.trim().to_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Failure::Declined),
+        }
+    }
+
     /// Tells that a run begins.
     pub(super) fn start(&self, source: &Source, generation: Generation, hosts: &[Host]) {
         let (files, bytes) = source.manifest().totals();
-        self.screen.started(&Started {
-            release: source.release(),
+        let release = Travelling {
+            id: source.release(),
             generation,
-            source: source.directory(),
             files,
             bytes,
+        };
+        self.screen.started(&Started {
+            release: Some(release),
+            source: harmless_path(source.directory()),
             hosts: hosts.iter().map(|host| host.name.as_str()).collect(),
         });
     }
+}
+
+/// Leaves the hosts whose last deploy did not end well.
+pub(super) fn retain_failed(
+    desk: &Desk,
+    state: &State,
+    hosts: &mut Vec<Host>,
+) -> Result<(), Failure> {
+    let fates = state.fates()?;
+    let fates = fates.ok_or_else(|| Failure::NoLastDeploy(state.directory().to_owned()))?;
+    hosts.retain(|host| fates.get(&host.name).is_some_and(|fate| !fate.well));
+    if hosts.is_empty() {
+        desk.screen
+            .note("no host's last deploy failed: there is nothing to try again");
+    }
+    Ok(())
+}
+
+/// A path as it may be shown.
+pub(super) fn harmless_path(path: &Path) -> String {
+    escape(path.as_os_str().as_encoded_bytes())
 }
 
 /// A moment after which there is no more waiting.

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 /// Everything that the process is told without being asked. Read once, at the start.
@@ -24,6 +24,9 @@ pub(crate) struct Environment {
     pub(crate) is_root: bool,
     /// Colours are not wanted, or not understood.
     pub(crate) no_color: bool,
+    /// The terminal can't move its cursor.
+    pub(crate) is_dumb: bool,
+    pub(crate) stdin_is_terminal: bool,
     pub(crate) stdout_is_terminal: bool,
     pub(crate) stderr_is_terminal: bool,
 }
@@ -50,14 +53,21 @@ impl Environment {
             process: std::process::id(),
             is_root: uid.is_root(),
             no_color: said("NO_COLOR").is_some() || is_dumb,
+            is_dumb,
+            stdin_is_terminal: stdin().is_terminal(),
             stdout_is_terminal: stdout().is_terminal(),
             stderr_is_terminal: stderr().is_terminal(),
         }
     }
 
+    /// Who deploys.
+    pub(crate) fn operator(&self) -> String {
+        format!("{}@{}", self.user, self.host)
+    }
+
     /// Who deploys, in words that help whoever finds a lock.
     pub(crate) fn holder(&self) -> String {
-        format!("{}@{} (process {})", self.user, self.host, self.process)
+        format!("{} (process {})", self.operator(), self.process)
     }
 
     /// Where the state goes unless the file says otherwise; `None` where there is no such place.

@@ -15,6 +15,8 @@ fn environment() -> Environment {
         process: 42,
         is_root: false,
         no_color: false,
+        is_dumb: false,
+        stdin_is_terminal: false,
         stdout_is_terminal: false,
         stderr_is_terminal: false,
     }
@@ -54,7 +56,7 @@ fn the_file_is_enough() {
     let deployment = file(TWO_HOSTS).deployment(&push(), &environment()).unwrap();
     assert_eq!(deployment.source, Path::new("/etc/release/app"));
     assert_eq!(
-        deployment.state,
+        deployment.state().unwrap(),
         Path::new("/home/ada/.local/state/release")
     );
     let host = |name: &str, address: &str, destination: &str| Host {

@@ -59,6 +59,15 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
              `ssh.identity`",
         ),
         Failure::NoStateHome => advice("no-state-home", "name a directory in `state.directory`"),
+        Failure::NoLastDeploy(_) => advice(
+            "no-last-deploy",
+            "deploy to all hosts, or name some with --host",
+        ),
+        Failure::LastDeployDamaged { .. } => {
+            advice("last-deploy-damaged", "remove it, and deploy to all hosts")
+        }
+        Failure::Declined => no_advice("declined"),
+        Failure::Manual { .. } => advice("manual", "name a directory that you may write to"),
         Failure::State { .. } => advice(
             "state",
             "name a directory that you may write to in `state.directory`",
@@ -223,6 +232,10 @@ fn of_host(error: &Error) -> Option<Advice> {
         Error::MaxDelete { .. } => advice(
             "max-delete",
             "if all of that is meant to go, allow it with a higher --max-delete",
+        ),
+        Error::Supply { .. } => advice(
+            "supply",
+            "check the path after the colon, and that the user may read all that is there",
         ),
         Error::NoUndo { .. } => advice("no-undo", "deploy the earlier release again"),
         Error::Files { .. } => no_advice("files"),

@@ -7,12 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use release_sync::Error;
 
 use super::paint::{Paint, Tone};
-use super::words::count;
+use super::words::{harmless, list};
 use crate::exit::{of_error, of_failure};
 use crate::failure::Failure;
-
-/// Longest list of hosts that a hint spells out.
-const MAX_NAMES: usize = 5;
 
 /// Standard error.
 #[derive(Debug)]
@@ -32,20 +29,21 @@ impl<E: Write> Errors<E> {
     /// A line, whole even when several threads speak.
     pub(super) fn line(&self, text: &str) {
         let mut err = self.err.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody is left to be told that nobody listens.
-        let _ = writeln!(err, "{text}");
+        // In one write, so that nothing comes between. Nobody is left to be told that nobody listens.
+        let _ = err.write_all(format!("{text}\n").as_bytes());
     }
 
     /// An error, its causes, and what to do about it.
     pub(super) fn failure(&self, failure: &Failure) {
-        let mut text = format!("{} {failure}", self.paint.apply(Tone::Bad, "error:"));
+        let word = self.paint.apply(Tone::Bad, "error:");
+        let mut text = format!("{word} {}", harmless(&failure.to_string()));
         let mut cause = failure.source();
         while let Some(error) = cause {
-            text.push_str(&format!("\n  caused by: {error}"));
+            text.push_str(&format!("\n  caused by: {}", harmless(&error.to_string())));
             cause = error.source();
         }
         if let Some(hint) = of_failure(failure).hint {
-            text.push_str(&format!("\n{} {hint}", self.hint_word()));
+            text.push_str(&format!("\n{} {}", self.hint_word(), harmless(&hint)));
         }
         self.line(&text);
     }
@@ -53,7 +51,8 @@ impl<E: Write> Errors<E> {
     /// What happened to one host.
     pub(super) fn host(&self, host: &str, error: &Error) {
         let word = self.paint.apply(Tone::Bad, "error:");
-        self.line(&format!("{word} {host}: {}", one_line(error)));
+        let text = format!("{host}: {}", one_line(error));
+        self.line(&format!("{word} {}", harmless(&text)));
     }
 
     /// One hint for all hosts that it helps.
@@ -69,7 +68,8 @@ impl<E: Write> Errors<E> {
             }
         }
         for (hint, hosts) in hints {
-            self.line(&format!("{} {}: {hint}", self.hint_word(), names(&hosts)));
+            let text = format!("{}: {hint}", list(&hosts));
+            self.line(&format!("{} {}", self.hint_word(), harmless(&text)));
         }
     }
 
@@ -82,14 +82,6 @@ impl<E: Write> Errors<E> {
 
     fn hint_word(&self) -> String {
         self.paint.apply(Tone::Warning, "hint:")
-    }
-}
-
-fn names(hosts: &[&str]) -> String {
-    let (shown, rest) = hosts.split_at(hosts.len().min(MAX_NAMES));
-    match rest.len() {
-        0 => shown.join(", "),
-        more => format!("{} and {}", shown.join(", "), count(more as u64, "other")),
     }
 }
 

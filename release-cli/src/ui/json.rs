@@ -4,16 +4,15 @@ use std::io::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use release_core::escape;
 use release_sync::{
-    Event, Generation, HostReport, HostStatus, Monitor, Outcome, ReleaseId, Report,
+    Event, Generation, HostPlan, HostReport, HostStatus, Monitor, Outcome, ReleaseId, Report,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::errors::{Errors, one_line};
-use super::{Chapter, Claim, Screen, Started, summary};
-use crate::exit::{Overall, Verdict, of_error, of_failure};
+use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, summary};
+use crate::exit::{Exit, Overall, Verdict, of_error, of_failure};
 use crate::failure::Failure;
 
 /// Events.
@@ -35,8 +34,8 @@ struct Events<O> {
 /// A run under way.
 #[derive(Debug)]
 struct Run {
-    release: ReleaseId,
-    generation: Generation,
+    release: Option<ReleaseId>,
+    generation: Option<Generation>,
     since: Timestamp,
     /// The hosts that are done, as the last event will show them.
     hosts: Vec<Value>,
@@ -140,8 +139,8 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
     fn started(&self, run: &Started<'_>) {
         let mut events = self.events();
         events.run = Some(Run {
-            release: run.release,
-            generation: run.generation,
+            release: run.release.map(|release| release.id),
+            generation: run.release.map(|release| release.generation),
             since: (events.now)(),
             hosts: Vec::new(),
             changed: false,
@@ -149,11 +148,11 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
         events.send(
             "started",
             json!({
-                "release": run.release.to_string(),
-                "generation": run.generation.get(),
-                "source": escape(run.source.as_os_str().as_encoded_bytes()),
-                "files": run.files,
-                "bytes": run.bytes,
+                "release": run.release.map(|release| release.id.to_string()),
+                "generation": run.release.map(|release| release.generation.get()),
+                "source": run.source,
+                "files": run.release.map(|release| release.files),
+                "bytes": run.release.map(|release| release.bytes),
                 "hosts": run.hosts.len(),
             }),
         );
@@ -186,8 +185,8 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
             "finished",
             json!({
                 "outcome": overall.as_str(),
-                "release": run.release.to_string(),
-                "generation": run.generation.get(),
+                "release": run.release.map(|release| release.to_string()),
+                "generation": run.generation.map(Generation::get),
                 "hosts": run.hosts,
                 "seconds": seconds,
             }),
@@ -211,6 +210,56 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
                 self.errors.host(&host.host, error);
             }
         }
+    }
+
+    fn plans(&self, plans: &Plans<'_>) {
+        for host in plans.hosts {
+            self.events().send("host", plan(host, plans.itemize));
+            if let Some(error) = &host.error {
+                self.errors.host(&host.host, error);
+            }
+        }
+        let hosts = plans.hosts.iter().map(|host| plan(host, false));
+        self.events().send(
+            "finished",
+            json!({
+                "outcome": if plans.exit == Exit::Done { "ok" } else { "failed" },
+                "release": plans.release.to_string(),
+                "generation": null,
+                "hosts": hosts.collect::<Vec<_>>(),
+                "seconds": plans.seconds,
+            }),
+        );
+        let faults = plans.hosts.iter();
+        let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
+        self.errors.hints(faults);
+    }
+
+    fn checked(&self, host: Option<&str>, checks: &[Check]) {
+        for check in checks {
+            self.events().send(
+                "check",
+                json!({
+                    "host": host,
+                    "check": check.name,
+                    "result": check.finding.as_str(),
+                    "text": check.text,
+                    "mend": check.mend,
+                }),
+            );
+        }
+    }
+
+    fn examined(&self, health: &Health) {
+        self.events().send(
+            "finished",
+            json!({
+                "outcome": if health.faults == 0 { "ok" } else { "failed" },
+                "faults": health.faults,
+                "warnings": health.warnings,
+                "seconds": health.seconds,
+            }),
+        );
     }
 
     fn chapter(&self, _: &Chapter<'_>) {}
@@ -238,10 +287,15 @@ fn result(report: &Report, verdict: Verdict) -> Value {
     json!({
         "outcome": verdict.overall.as_str(),
         "release": report.release.map(|release| release.to_string()),
-        "generation": report.generation.get(),
+        "generation": allocated(report.generation),
         "hosts": report.hosts.iter().map(host).collect::<Vec<_>>(),
         "seconds": report.seconds,
     })
+}
+
+/// Generations are counted from 1: a pull has none.
+fn allocated(generation: Generation) -> Option<u64> {
+    Some(generation.get()).filter(|number| *number > 0)
 }
 
 fn host(report: &HostReport) -> Value {
@@ -287,6 +341,33 @@ fn status(status: &HostStatus) -> Value {
         "error_kind": kind,
         "hint": hint,
     })
+}
+
+fn plan(plan: &HostPlan, itemize: bool) -> Value {
+    let (error, kind, hint) = explain(plan.error.as_ref());
+    let mut value = json!({
+        "host": plan.host,
+        "release": plan.marker.map(|marker| marker.release.to_string()),
+        "generation": plan.marker.map(|marker| marker.generation.get()),
+        "unchanged": plan.unchanged,
+        "created": plan.created,
+        "changed": plan.changed,
+        "attributes": plan.attributes,
+        "deleted": plan.deleted,
+        "files_sent": plan.files_sent,
+        "bytes_wanted": plan.bytes_wanted,
+        "local_bytes": plan.local_bytes,
+        "seconds": plan.seconds,
+        "error": error,
+        "error_kind": kind,
+        "hint": hint,
+    });
+    if itemize {
+        let items = plan.items.iter();
+        let items = items.map(|item| json!({"flags": item.flags, "path": item.path.to_string()}));
+        value["items"] = items.collect();
+    }
+    value
 }
 
 fn explain(

@@ -5,18 +5,22 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use release_core::escape;
 use release_sync::{Event, HostReport, HostStatus, Monitor, Report};
 
+use super::canvas::{Canvas, Extent};
 use super::errors::{Errors, one_line};
+use super::live::Live;
 use super::paint::{Paint, Tone};
-use super::words::{bytes, count, thousands};
-use super::{Chapter, Claim, Screen, Started, summary};
+use super::words::{bytes, count, harmless, thousands};
+use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, examination, summary};
 use crate::exit::Verdict;
 use crate::failure::Failure;
 
 /// A host, or a scan, that takes long is heard of this often.
 const PACE: Duration = Duration::from_secs(5);
+
+/// A table of so few rows is shown whole on any screen.
+const LEAST_ROWS: usize = 16;
 
 /// How much is said. Each says what those before it say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,8 +40,12 @@ pub(super) enum Volume {
 pub(super) struct Lines<O, E> {
     out: Mutex<O>,
     paint: Paint,
+    /// How large the terminal is that results are shown on, if it is one.
+    extent: fn() -> Option<Extent>,
     errors: Errors<E>,
     volume: Volume,
+    /// What takes the place of lines about progress, on a terminal.
+    live: Option<Live>,
     pace: Mutex<Pace>,
 }
 
@@ -50,13 +58,47 @@ struct Pace {
 }
 
 impl<O: Write, E: Write> Lines<O, E> {
-    pub(super) fn new(out: O, paint: Paint, errors: Errors<E>, volume: Volume) -> Self {
+    pub(super) fn new(
+        out: O,
+        paint: Paint,
+        extent: fn() -> Option<Extent>,
+        errors: Errors<E>,
+        volume: Volume,
+    ) -> Self {
         Self {
             out: Mutex::new(out),
             paint,
+            extent,
             errors,
             volume,
+            live: None,
             pace: Mutex::default(),
+        }
+    }
+
+    /// From now on progress is drawn, and not told.
+    pub(super) fn drawing(self, live: Live) -> Self {
+        Self {
+            live: Some(live),
+            ..self
+        }
+    }
+
+    fn end_drawing(&self) {
+        if let Some(live) = &self.live {
+            live.end();
+        }
+    }
+
+    /// What results are shown on. A table that leaves its heading out of sight is too long, unless all of
+    /// it was asked for.
+    fn canvas(&self) -> Canvas {
+        let extent = (self.extent)();
+        let rows = extent.map(|extent| extent.rows.saturating_sub(8).max(LEAST_ROWS));
+        Canvas {
+            paint: self.paint,
+            columns: extent.map(|extent| extent.columns),
+            rows: rows.filter(|_| self.volume < Volume::Verbose),
         }
     }
 
@@ -64,7 +106,13 @@ impl<O: Write, E: Write> Lines<O, E> {
         if self.volume > Volume::Quiet {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
             // A reader that went away is no reason to stop what is being done for the hosts.
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            let mut show = || {
+                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            };
+            match &self.live {
+                Some(live) => live.aside(show),
+                None => show(),
+            }
         }
     }
 
@@ -77,7 +125,8 @@ impl<O: Write, E: Write> Lines<O, E> {
     fn host_progress(&self, volume: Volume, host: &str, text: &str) {
         if self.volume >= volume {
             let width = self.pace().width;
-            self.errors.line(&format!("{host:width$}  {text}"));
+            let text = format!("{host:width$}  {text}");
+            self.errors.line(&text);
         }
     }
 
@@ -100,6 +149,25 @@ impl<O: Write, E: Write> Lines<O, E> {
 
     fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is told although progress is drawn: what stays worth knowing.
+    fn event_above(&self, event: &Event<'_>) {
+        match event {
+            Event::Note { host, text } => {
+                let text = harmless(&format!("{host}: note: {text}")).into_owned();
+                self.errors.line(&text);
+            }
+            Event::Finished {
+                report:
+                    HostReport {
+                        host,
+                        error: Some(error),
+                        ..
+                    },
+            } => self.errors.host(host, error),
+            _ => {}
+        }
     }
 
     fn host_finished(&self, report: &HostReport) {
@@ -125,6 +193,10 @@ impl<O: Write, E: Write> Lines<O, E> {
 
 impl<O: Write + Send, E: Write + Send> Monitor for Lines<O, E> {
     fn event(&self, event: Event<'_>) {
+        if let Some(live) = &self.live {
+            live.event(&event);
+            return self.event_above(&event);
+        }
         match event {
             Event::Scanning {
                 entries,
@@ -170,43 +242,72 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     fn started(&self, run: &Started<'_>) {
         let widest = run.hosts.iter().map(|host| host.chars().count()).max();
         self.pace().width = widest.unwrap_or(0);
-        let text = format!(
-            "release {} of {}, generation {}: {}, {}, to {}",
-            run.release.short(),
-            escape(run.source.as_os_str().as_encoded_bytes()),
-            run.generation,
-            count(run.files, "file"),
-            bytes(run.bytes),
-            count(run.hosts.len() as u64, "host"),
-        );
+        let text = match &run.release {
+            Some(release) => format!(
+                "release {} of {}, generation {}: {}, {}, to {}",
+                release.id.short(),
+                run.source,
+                release.generation,
+                count(release.files, "file"),
+                bytes(release.bytes),
+                count(run.hosts.len() as u64, "host"),
+            ),
+            None => format!("pulling {}", run.source),
+        };
+        if let Some(live) = &self.live {
+            live.start(run);
+        }
         self.progress(Volume::Normal, &text);
     }
 
     fn finished(&self, report: &Report, _: Verdict) {
+        self.end_drawing();
         let totals = summary::totals(report);
-        self.result(&format!(
-            "{}{totals}\n",
-            summary::report(report, self.paint)
-        ));
+        let table = summary::report(report, self.canvas());
+        self.result(&format!("{table}{totals}\n"));
         let faults = report.hosts.iter();
         let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
         self.errors.hints(faults);
     }
 
-    fn abandon(&self) {}
+    fn abandon(&self) {
+        self.end_drawing();
+    }
 
     fn failed(&self, failure: &Failure) {
         self.errors.failure(failure);
     }
 
     fn statuses(&self, hosts: &[HostStatus]) {
-        self.result(&summary::statuses(hosts, self.paint));
+        self.end_drawing();
+        self.result(&summary::statuses(hosts, self.canvas()));
         let faults = || {
             let faults = hosts.iter();
             faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)))
         };
         faults().for_each(|(host, error)| self.errors.host(host, error));
         self.errors.hints(faults());
+    }
+
+    fn plans(&self, plans: &Plans<'_>) {
+        self.end_drawing();
+        self.result(&summary::plans(plans, self.canvas()));
+        let faults = || {
+            let faults = plans.hosts.iter();
+            faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)))
+        };
+        faults().for_each(|(host, error)| self.errors.host(host, error));
+        self.errors.hints(faults());
+    }
+
+    fn checked(&self, host: Option<&str>, checks: &[Check]) {
+        let in_full = self.volume == Volume::Verbose;
+        self.result(&examination::place(host, checks, in_full, self.paint));
+    }
+
+    fn examined(&self, health: &Health) {
+        self.end_drawing();
+        self.result(&examination::totals(health));
     }
 
     fn chapter(&self, chapter: &Chapter<'_>) {
@@ -216,7 +317,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     }
 
     fn told(&self, _: &Chapter<'_>, report: &Report, _: Verdict, claims: &[Claim]) {
-        let mut text = indent(&summary::report(report, self.paint));
+        let mut text = indent(&summary::report(report, self.canvas().indented(3)));
         text.push('\n');
         for claim in claims {
             let line = match &claim.fault {
@@ -252,7 +353,7 @@ mod tests {
 
     fn shown(volume: Volume, show: impl FnOnce(&dyn Screen)) -> String {
         let errors = Errors::new(Vec::new(), Paint(false));
-        let lines = Lines::new(Vec::new(), Paint(false), errors, volume);
+        let lines = Lines::new(Vec::new(), Paint(false), || None, errors, volume);
         show(&lines);
         let out = String::from_utf8(lines.out.into_inner().unwrap()).unwrap();
         let err = String::from_utf8(lines.errors.into_inner()).unwrap();
@@ -314,7 +415,7 @@ mod tests {
     #[test]
     fn long_work_is_heard_of_at_its_pace() {
         let errors = Errors::new(Vec::new(), Paint(false));
-        let lines = Lines::new(Vec::new(), Paint(false), errors, Volume::Normal);
+        let lines = Lines::new(Vec::new(), Paint(false), || None, errors, Volume::Normal);
         assert!(!lines.is_due("web-1"), "the first time is only noted");
         assert!(!lines.is_due("web-1"));
         let before = Instant::now().checked_sub(PACE).unwrap();

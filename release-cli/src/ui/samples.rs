@@ -1,16 +1,15 @@
 //! Things to show in tests.
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use release_core::Marker;
 use release_sync::{
-    Counts, Digest, Error, Generation, HostReport, HostStatus, Outcome, ProofClass, RelPath,
-    ReleaseId, Report,
+    Counts, Digest, Error, Generation, HostPlan, HostReport, HostStatus, Outcome, PlanItem,
+    ProofClass, RelPath, ReleaseId, Report,
 };
 
-use super::{Chapter, Claim, Started};
+use super::{Chapter, Check, Claim, Started, Travelling};
 
 pub(super) fn release() -> ReleaseId {
     ReleaseId::new(Digest::of(b"tree"))
@@ -18,16 +17,18 @@ pub(super) fn release() -> ReleaseId {
 
 pub(super) fn started() -> Started<'static> {
     Started {
-        release: release(),
-        generation: Generation::new(12),
-        source: Path::new("/srv/app"),
-        files: 1_412,
-        bytes: 34_120_000,
+        release: Some(Travelling {
+            id: release(),
+            generation: Generation::new(12),
+            files: 1_412,
+            bytes: 34_120_000,
+        }),
+        source: "/srv/app".to_owned(),
         hosts: vec!["web-1", "web-2", "worker-10"],
     }
 }
 
-pub(super) fn report() -> Report {
+pub(crate) fn report() -> Report {
     let host = |name: &str, outcome, counts, seconds, error: Option<Error>| HostReport {
         host: name.to_owned(),
         outcome,
@@ -73,6 +74,100 @@ pub(super) fn report() -> Report {
     }
 }
 
+/// A run over hosts with long names, two of which are not well.
+pub(super) fn many() -> Report {
+    let mut few = report();
+    let spare = few.hosts.pop().map(|host| host.counts).unwrap_or_default();
+    let host = |number: usize| {
+        let (outcome, error) = match number {
+            4 => (Outcome::Failed, Some(unreachable())),
+            9 => (Outcome::Deferred, Some(locked())),
+            number if number % 3 == 0 => (Outcome::Unchanged, None),
+            _ => (Outcome::Committed, None),
+        };
+        HostReport {
+            host: format!("web-{number:03}.production.eu-west-1.compute.internal"),
+            outcome,
+            proof: error.is_none().then_some(ProofClass::WithoutOwner),
+            release: error.is_none().then(release),
+            generation: error.is_none().then_some(Generation::new(12)),
+            counts: match outcome {
+                Outcome::Committed => few.hosts[0].counts,
+                _ => spare,
+            },
+            seconds: 30.0 * number as f64 + 0.5,
+            notes: Vec::new(),
+            error,
+        }
+    };
+    let hosts = (1..=12).map(host).collect();
+    few.hosts = hosts;
+    few
+}
+
+pub(super) fn plans() -> Vec<HostPlan> {
+    let item = |flags: &str, path: &[u8]| PlanItem {
+        flags: flags.to_owned(),
+        path: RelPath::parse(path).unwrap_or_else(|_| RelPath::root()),
+    };
+    let marker = Marker {
+        release: release(),
+        generation: Generation::new(11),
+    };
+    let plan = |name: &str, error: Option<Error>| HostPlan {
+        host: name.to_owned(),
+        marker: Some(marker),
+        unchanged: false,
+        created: 2,
+        changed: 1_050,
+        attributes: 4,
+        deleted: 1,
+        files_sent: 1_051,
+        bytes_wanted: 34_120_000,
+        local_bytes: 1_200,
+        items: vec![
+            item("<fcst......", b"app/index.php"),
+            item("<f+++++++++", b"app/new\x1b[2J"),
+            item("cd+++++++++", b"app/pages"),
+            item("*deleting  ", b"app/old.php"),
+        ],
+        seconds: 0.5,
+        error,
+    };
+    let nothing = |name: &str, error: Option<Error>| HostPlan {
+        created: 0,
+        changed: 0,
+        attributes: 0,
+        deleted: 0,
+        files_sent: 0,
+        bytes_wanted: 0,
+        local_bytes: 0,
+        items: Vec::new(),
+        ..plan(name, error)
+    };
+    let refusal = Error::MaxDelete {
+        would: 900,
+        limit: 100,
+    };
+    vec![
+        plan("web-1", None),
+        plan("web-2", None),
+        HostPlan {
+            unchanged: true,
+            ..nothing("web-3", None)
+        },
+        HostPlan {
+            marker: None,
+            ..nothing("web-4", None)
+        },
+        HostPlan {
+            deleted: 900,
+            ..nothing("web-5", Some(refusal))
+        },
+        nothing("worker-10", Some(unreachable())),
+    ]
+}
+
 pub(super) fn statuses() -> Vec<HostStatus> {
     let marker = Marker {
         release: release(),
@@ -98,6 +193,32 @@ pub(super) fn statuses() -> Vec<HostStatus> {
     ]
 }
 
+/// Of this machine, and of a host.
+pub(super) fn checks() -> (Vec<Check>, Vec<Check>) {
+    let local = vec![
+        Check::ok("configuration", "/etc/release/release.toml: 2 hosts"),
+        Check::warning(
+            "key",
+            "/etc/release/id_ed25519 is not its owner's alone: its mode is 0644",
+            Some("chmod 600 /etc/release/id_ed25519".to_owned()),
+        ),
+    ];
+    let host = vec![
+        Check::ok("ssh", "10.0.0.5 port 22, as www"),
+        Check::fault(
+            "agent",
+            "the agent can't be started on the host: noexec",
+            Some("name another place in `ssh.agent_directory`".to_owned()),
+        ),
+        Check::warning(
+            "clock",
+            "61.0 s behind",
+            Some("set the clock there".to_owned()),
+        ),
+    ];
+    (local, host)
+}
+
 pub(super) fn chapter() -> Chapter<'static> {
     Chapter {
         number: 2,
@@ -119,14 +240,14 @@ pub(super) fn claims() -> Vec<Claim> {
     ]
 }
 
-pub(super) fn unreachable() -> Error {
+pub(crate) fn unreachable() -> Error {
     Error::Connect {
         address: "10.0.0.7:22".into(),
         source: io::ErrorKind::ConnectionRefused.into(),
     }
 }
 
-pub(super) fn locked() -> Error {
+pub(crate) fn locked() -> Error {
     Error::Locked {
         destination: "/release".into(),
         holder: "ada@build-1 (process 42)".into(),
@@ -203,6 +324,9 @@ pub(super) fn errors() -> Vec<Error> {
         Error::MaxDelete {
             would: 900,
             limit: 100,
+        },
+        Error::Supply {
+            reason: "no such directory".into(),
         },
         Error::NoUndo {
             destination: destination(),

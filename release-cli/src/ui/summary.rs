@@ -1,11 +1,19 @@
 //! Tables of what came of hosts.
 
-use jiff::Timestamp;
-use release_sync::{Counts, HostReport, HostStatus, Outcome, ProofClass, Report};
+mod plan;
+mod status;
 
-use super::paint::{Paint, Tone};
-use super::table::{Cell, Side, Table};
+use std::collections::HashSet;
+
+use release_sync::{Counts, HostReport, Outcome, ProofClass, Report};
+
+use super::canvas::Canvas;
+use super::one_line;
+use super::paint::Tone;
+use super::table::{Cell, Column, Table};
 use super::words::{bytes, count, seconds, thousands};
+pub(super) use plan::plans;
+pub(super) use status::statuses;
 
 /// The word for a proof in tables and events.
 pub(super) fn proof(class: Option<ProofClass>) -> &'static str {
@@ -25,32 +33,84 @@ pub(super) fn tone(outcome: Outcome) -> Tone {
     }
 }
 
-/// A row for each host.
-pub(super) fn report(report: &Report, paint: Paint) -> String {
+/// A row for each host; where there are more hosts than rows, for those that matter most.
+pub(super) fn report(report: &Report, canvas: Canvas) -> String {
     let mut table = Table::new([
-        ("HOST", Side::Left),
-        ("OUTCOME", Side::Left),
-        ("PROOF", Side::Left),
-        ("FILES", Side::Right),
-        ("DELETED", Side::Right),
-        ("SENT", Side::Right),
-        ("FOUND THERE", Side::Right),
-        ("TIME", Side::Right),
+        Column::name("HOST"),
+        Column::left("OUTCOME"),
+        Column::left("PROOF").dispensable(2),
+        Column::right("FILES").dispensable(3),
+        Column::right("DELETED").dispensable(4),
+        Column::right("SENT"),
+        Column::right("REUSED").dispensable(1),
+        Column::right("TIME"),
+        Column::right("GENERATION").extra(4),
+        Column::right("RECEIVED").extra(3),
+        Column::right("AGENT").extra(2),
+        Column::sentence("ERROR").extra(1),
     ]);
+    let chosen = chosen(&report.hosts, canvas.rows);
     for host in &report.hosts {
-        let counts = &host.counts;
-        table.row([
-            host.host.as_str().into(),
-            Cell::new(host.outcome.as_str(), tone(host.outcome)),
-            proof(host.proof).into(),
-            thousands(counts.files_sent).into(),
-            thousands(counts.files_deleted).into(),
-            bytes(counts.bytes_sent).into(),
-            bytes(counts.matched_bytes.saturating_add(counts.local_bytes)).into(),
-            seconds(host.seconds).into(),
-        ]);
+        if chosen
+            .as_ref()
+            .is_none_or(|chosen| chosen.contains(host.host.as_str()))
+        {
+            table.row(row(host));
+        }
     }
-    table.render(paint)
+    let mut text = table.render(canvas);
+    if let Some(chosen) = chosen {
+        let left_out = report.hosts.len() - chosen.len();
+        text.push_str(&format!(
+            "… and {} more, all as asked (--verbose shows them)\n",
+            thousands(left_out as u64)
+        ));
+    }
+    text
+}
+
+fn row(host: &HostReport) -> [Cell; 12] {
+    let counts = &host.counts;
+    let generation = host.generation.map(|generation| generation.to_string());
+    [
+        host.host.as_str().into(),
+        Cell::new(host.outcome.as_str(), tone(host.outcome)),
+        proof(host.proof).into(),
+        thousands(counts.files_sent).into(),
+        thousands(counts.files_deleted).into(),
+        bytes(counts.bytes_sent).into(),
+        bytes(counts.matched_bytes.saturating_add(counts.local_bytes)).into(),
+        seconds(host.seconds).into(),
+        generation.unwrap_or_default().into(),
+        bytes(counts.bytes_received).into(),
+        sent_agent(counts).into(),
+        Cell::new(
+            host.error
+                .as_ref()
+                .map(|error| one_line(error))
+                .unwrap_or_default(),
+            Tone::Bad,
+        ),
+    ]
+}
+
+fn sent_agent(counts: &Counts) -> String {
+    match counts.agent_bytes {
+        0 => String::new(),
+        sent => bytes(sent),
+    }
+}
+
+/// All that is not as asked, and of the rest those that took longest; `None` where all have room.
+fn chosen(hosts: &[HostReport], rows: Option<usize>) -> Option<HashSet<&str>> {
+    let rows = rows.filter(|rows| *rows < hosts.len())?;
+    let is_well = |host: &&HostReport| matches!(tone(host.outcome), Tone::Good | Tone::Plain);
+    let (mut well, faulty): (Vec<_>, Vec<_>) = hosts.iter().partition(is_well);
+    well.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+    well.truncate(rows.saturating_sub(faulty.len()));
+    let chosen = faulty.into_iter().chain(well);
+    let chosen: HashSet<_> = chosen.map(|host| host.host.as_str()).collect();
+    (chosen.len() < hosts.len()).then_some(chosen)
 }
 
 /// The whole run in a line.
@@ -100,80 +160,43 @@ pub(super) fn host(report: &HostReport) -> String {
     )
 }
 
-/// A row for each host that was asked what it has.
-pub(super) fn statuses(hosts: &[HostStatus], paint: Paint) -> String {
-    let mut table = Table::new([
-        ("HOST", Side::Left),
-        ("RELEASE", Side::Left),
-        ("GENERATION", Side::Right),
-        ("SINCE", Side::Left),
-        ("TREE", Side::Left),
-        ("PROOF", Side::Left),
-        ("FILES", Side::Right),
-        ("BYTES", Side::Right),
-    ]);
-    for host in hosts {
-        let name = host.host.as_str().into();
-        if host.error.is_some() {
-            let mut row: [Cell; 8] = Default::default();
-            row[0] = name;
-            row[4] = Cell::new("not known", Tone::Bad);
-            table.row(row);
-            continue;
-        }
-        let (release, generation, since) = match &host.marker {
-            Some((marker, since)) => (
-                marker.release.short(),
-                marker.generation.to_string(),
-                day_and_time(*since),
-            ),
-            None => Default::default(),
-        };
-        table.row([
-            name,
-            release.into(),
-            generation.into(),
-            since.into(),
-            condition(host),
-            proof(host.proof).into(),
-            thousands(host.files).into(),
-            bytes(host.bytes).into(),
-        ]);
-    }
-    table.render(paint)
-}
-
-fn condition(host: &HostStatus) -> Cell {
-    match (&host.marker, host.intact) {
-        (None, _) => Cell::new("no release", Tone::Dim),
-        (Some(_), Some(true)) => Cell::new("intact", Tone::Good),
-        (Some(_), Some(false)) => Cell::new("drifted", Tone::Bad),
-        (Some(_), None) => Cell::new("not known", Tone::Warning),
-    }
-}
-
-/// UTC; a time that no calendar has (a host may say anything) is left out.
-fn day_and_time(seconds: i64) -> String {
-    Timestamp::from_second(seconds)
-        .map(|time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::paint::Paint;
     use crate::ui::samples;
 
     #[test]
     fn reports_read_well() {
         let sample = samples::report();
-        let text = report(&sample, Paint(false));
+        let canvas = Canvas::paper(Paint(false));
+        let text = report(&sample, canvas);
         insta::assert_snapshot!(format!("{text}{}", totals(&sample)));
+        for columns in [80, 200] {
+            let columns = Some(columns);
+            let text = report(&samples::many(), Canvas { columns, ..canvas });
+            insta::assert_snapshot!(format!("report at {columns:?}"), text);
+        }
     }
 
     #[test]
-    fn statuses_read_well() {
-        insta::assert_snapshot!(statuses(&samples::statuses(), Paint(false)));
+    fn a_small_screen_shows_what_matters() {
+        let report = samples::many();
+        let shown = |rows| {
+            let canvas = Canvas {
+                rows: Some(rows),
+                ..Canvas::paper(Paint(false))
+            };
+            super::report(&report, canvas)
+        };
+        let all = report.hosts.len();
+        assert_eq!(shown(all).lines().count(), all + 1);
+        let few = shown(3);
+        assert_eq!(few.lines().count(), 5);
+        let failed = |line: &str| line.contains("failed") || line.contains("deferred");
+        assert_eq!(few.lines().filter(|line| failed(line)).count(), 2);
+        assert!(few.contains(&format!("… and {} more", all - 3)));
+        assert_eq!(shown(0).lines().count(), 4, "what failed is always shown");
     }
 
     #[test]

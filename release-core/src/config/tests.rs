@@ -16,7 +16,11 @@ fn nothing_said_means_the_defaults() {
     assert_eq!(config.cloud, CloudConfig::None);
     assert_eq!(config.ssh.host_keys, HostKeyPolicy::Strict);
     assert!(config.sync.delete && config.destination.keep_undo);
-    assert_eq!(config.sync.parallel, 32);
+    assert_eq!((config.sync.parallel, config.sync.retries), (32, 2));
+    assert_eq!(config.sync.bwlimit, Rate(None));
+    assert_eq!((config.ssh.user.as_str(), config.ssh.port), ("www", 22));
+    let empty = Config::parse("ssh.proxy_command = \"\"").unwrap();
+    assert_eq!(empty.ssh.proxy_command, None);
     assert_eq!(config.state, StateConfig::default());
 }
 
@@ -39,7 +43,7 @@ fn everything_said_is_heard() {
         agent = true
         known_hosts = "keys"
         host_keys = "accept-new"
-        proxy_command = ""
+        proxy_command = "nc %h %p"
         connect_timeout = "5s"
         agent_directory = "/opt/agent"
         [[host]]
@@ -57,7 +61,10 @@ fn everything_said_is_heard() {
         max_delete = 1_000
         checksum = true
         parallel = 0x10
-        bwlimit = "0"
+        bwlimit = "10M"
+        bwlimit_total = "1Gi"
+        together = true
+        retries = 0
         numeric_owner = true
         allow_empty = true
         silence = "2m"
@@ -83,6 +90,9 @@ fn everything_said_is_heard() {
         },
         cloud: CloudConfig::None,
         ssh: SshConfig {
+            user: "deploy".into(),
+            port: 2222,
+            proxy_command: Some("nc %h %p".into()),
             identity: IdentityConfig::Agent,
             known_hosts: "keys".into(),
             host_keys: HostKeyPolicy::AcceptNew,
@@ -103,6 +113,10 @@ fn everything_said_is_heard() {
             numeric_owner: true,
             allow_empty: true,
             silence: Duration::from_secs(120),
+            bwlimit: Rate(Some(10_000_000)),
+            bwlimit_total: Rate(Some(1 << 30)),
+            together: true,
+            retries: 0,
         },
         state: StateConfig {
             directory: Some("state".into()),
@@ -164,11 +178,6 @@ fn what_this_build_cannot_do_is_refused_and_not_ignored() {
             "ssh.host_keys = \"ec2-console\"",
             "ssh.host_keys = \"ec2-console\"",
         ),
-        (
-            "ssh.proxy_command = \"nc %h\"",
-            "ssh.proxy_command = \"nc %h\"",
-        ),
-        ("sync.bwlimit = \"1M\"", "sync.bwlimit = \"1M\""),
     ] {
         let refusal = refusal(text);
         let end = format!(": this build can't do `{what}` yet");
@@ -220,6 +229,7 @@ fn values_are_checked() {
             "`sync.silence` can't be \"30\": a length of time is a whole number and a unit, as in \
              \"500ms\", \"30s\", \"15m\", \"2h\" or \"7d\"",
         ),
+        ("sync.retries = 101", "it is between 0 and 100"),
         ("ssh.connect_timeout = \"0s\"", "it is longer than nothing"),
         ("sync.bwlimit = \"fast\"", "a rate is bytes a second"),
         (

@@ -1,0 +1,36 @@
+//! `plan`: what `deploy` would do.
+
+use std::path::Path;
+use std::time::Instant;
+
+use release_sync::Fleet;
+
+use super::desk::{Desk, retain_failed};
+use crate::args::PlanArgs;
+use crate::context::File;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::state::State;
+use crate::ui::Plans;
+
+pub(super) fn run(args: &PlanArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
+    let begin = Instant::now();
+    let file = File::load(config, &desk.environment)?;
+    let mut deployment = file.plan(&args.deploy, &desk.environment)?;
+    if args.deploy.retry_failed {
+        retain_failed(desk, &State::at(deployment.state()?), &mut deployment.hosts)?;
+    }
+    let fleet = Fleet::new(deployment.hosts, deployment.options.clone())?;
+    let source = desk.scan(&deployment.source, &deployment.options)?;
+    desk.interrupts.cancels(fleet.cancel_handle());
+    let hosts = fleet.plan(&source, args.itemize, &*desk.screen);
+    let exit = Exit::of_plans(desk.interrupts.interrupted(), &hosts);
+    desk.screen.plans(&Plans {
+        release: source.release(),
+        hosts: &hosts,
+        itemize: args.itemize,
+        exit,
+        seconds: begin.elapsed().as_secs_f64(),
+    });
+    Ok(exit)
+}

@@ -1,0 +1,240 @@
+//! What came of deploys: `last-deploy.json` for the next one, `history.jsonl` for people.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use release_sync::{Generation, ReleaseId, Report};
+use serde::{Deserialize, Serialize};
+
+use super::{DeployLock, State};
+use crate::exit::{Aim, Verdict, of_error};
+use crate::failure::Failure;
+
+const LAST: &str = "last-deploy.json";
+const HISTORY: &str = "history.jsonl";
+
+/// What is known of a deploy when it begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deploy<'a> {
+    pub(crate) release: ReleaseId,
+    pub(crate) generation: Generation,
+    /// Where the release comes from, made harmless.
+    pub(crate) source: &'a str,
+    /// Who deploys.
+    pub(crate) by: &'a str,
+}
+
+/// What came of a host's last deploy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fate {
+    pub(crate) generation: u64,
+    /// The outcome's word; `unfinished` while a deploy runs, and after one that was killed.
+    pub(crate) outcome: String,
+    /// Did it end as was asked?
+    pub(crate) well: bool,
+}
+
+/// `last-deploy.json`. A deploy to some hosts says nothing of the others, so these stay.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Last {
+    hosts: BTreeMap<String, Fate>,
+}
+
+/// A line of `history.jsonl`.
+#[derive(Serialize)]
+struct Line<'a> {
+    at: String,
+    by: &'a str,
+    source: &'a str,
+    release: String,
+    generation: u64,
+    outcome: &'static str,
+    exit: u8,
+    seconds: f64,
+    hosts: Vec<HostLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct HostLine<'a> {
+    host: &'a str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+}
+
+impl State {
+    /// What came of each host's last deploy; `None` if there was none yet.
+    pub(crate) fn fates(&self) -> Result<Option<BTreeMap<String, Fate>>, Failure> {
+        let path = self.directory.join(LAST);
+        match fs::read(&path) {
+            Ok(content) => serde_json::from_slice::<Last>(&content)
+                .map(|last| Some(last.hosts))
+                .map_err(|source| Failure::LastDeployDamaged { path, source }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.fault()(error)),
+        }
+    }
+}
+
+impl DeployLock<'_> {
+    /// Takes note that a deploy to these hosts begins: if it is killed, they are those to try again.
+    pub(crate) fn begin<'h>(
+        &self,
+        deploy: Deploy<'_>,
+        hosts: impl Iterator<Item = &'h str>,
+    ) -> Result<(), Failure> {
+        let fates = hosts.map(|host| (host.to_owned(), fate(deploy, "unfinished", false)));
+        self.remember(fates)
+    }
+
+    /// Takes note of what came of a deploy.
+    pub(crate) fn end(
+        &self,
+        deploy: Deploy<'_>,
+        report: &Report,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        let fates = report.hosts.iter().map(|host| {
+            let well = Aim::Push.is_met(host.outcome);
+            let fate = fate(deploy, host.outcome.as_str(), well);
+            (host.host.clone(), fate)
+        });
+        self.remember(fates)?;
+        self.append(&line(deploy, report, verdict, now))
+    }
+
+    /// A file that can't be read any more is of no use: what is known now takes its place.
+    fn remember(&self, fates: impl Iterator<Item = (String, Fate)>) -> Result<(), Failure> {
+        let mut last = Last {
+            hosts: self.state.fates().ok().flatten().unwrap_or_default(),
+        };
+        last.hosts.extend(fates);
+        let mut content =
+            serde_json::to_vec_pretty(&last).map_err(|error| self.state.fault()(error.into()))?;
+        content.push(b'\n');
+        self.state.replace(LAST, &content)
+    }
+
+    /// One write, so that a line is in the file whole or not at all.
+    fn append(&self, line: &Line<'_>) -> Result<(), Failure> {
+        let append = || {
+            let mut content = serde_json::to_vec(line)?;
+            content.push(b'\n');
+            let mut options = OpenOptions::new();
+            let path = self.state.directory.join(HISTORY);
+            let mut file = options.append(true).create(true).open(path)?;
+            file.write_all(&content)?;
+            file.sync_all()
+        };
+        append().map_err(self.state.fault())
+    }
+}
+
+fn fate(deploy: Deploy<'_>, outcome: &str, well: bool) -> Fate {
+    Fate {
+        generation: deploy.generation.get(),
+        outcome: outcome.to_owned(),
+        well,
+    }
+}
+
+fn line<'a>(deploy: Deploy<'a>, report: &'a Report, verdict: Verdict, now: Timestamp) -> Line<'a> {
+    let hosts = report.hosts.iter().map(|host| HostLine {
+        host: &host.host,
+        outcome: host.outcome.as_str(),
+        error: host.error.as_ref().map(|error| of_error(error).kind),
+    });
+    Line {
+        at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        by: deploy.by,
+        source: deploy.source,
+        release: deploy.release.to_string(),
+        generation: deploy.generation.get(),
+        outcome: verdict.overall.as_str(),
+        exit: verdict.exit.code(),
+        seconds: report.seconds,
+        hosts: hosts.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::exit::{Exit, Overall};
+    use crate::ui::samples;
+
+    const DEPLOY: Deploy<'static> = Deploy {
+        release: ReleaseId::new(release_sync::Digest::from_bytes([7; 32])),
+        generation: Generation::new(12),
+        source: "/srv/app",
+        by: "ada@build-1",
+    };
+
+    const PARTIAL: Verdict = Verdict {
+        exit: Exit::Partial,
+        overall: Overall::Partial,
+    };
+
+    fn fates(state: &State) -> Vec<(String, String, bool)> {
+        let fates = state.fates().unwrap().unwrap_or_default();
+        let of = |(host, fate): (String, Fate)| (host, fate.outcome, fate.well);
+        fates.into_iter().map(of).collect()
+    }
+
+    #[test]
+    fn each_host_keeps_its_own_last_fate() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path()).unwrap();
+        assert_eq!(state.fates().unwrap(), None);
+        let lock = state.lock("ada").unwrap();
+        lock.begin(DEPLOY, ["web-1", "db-1"].into_iter()).unwrap();
+        let unfinished = |host: &str| (host.to_owned(), "unfinished".to_owned(), false);
+        assert_eq!(fates(&state), [unfinished("db-1"), unfinished("web-1")]);
+
+        let report = samples::report();
+        lock.end(DEPLOY, &report, PARTIAL, Timestamp::UNIX_EPOCH)
+            .unwrap();
+        let fate = |host: &str, outcome: &str, well| (host.to_owned(), outcome.to_owned(), well);
+        let expected = [
+            unfinished("db-1"),
+            fate("web-1", "committed", true),
+            fate("web-2", "unchanged", true),
+            fate("worker-10", "failed", false),
+        ];
+        assert_eq!(fates(&state), expected);
+    }
+
+    #[test]
+    fn history_has_a_line_a_deploy() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path()).unwrap();
+        let lock = state.lock("ada").unwrap();
+        let report = samples::report();
+        for _ in 0..2 {
+            lock.end(DEPLOY, &report, PARTIAL, Timestamp::UNIX_EPOCH)
+                .unwrap();
+        }
+        let text = fs::read_to_string(directory.path().join(HISTORY)).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0], lines[1]);
+        insta::assert_snapshot!(lines[0]);
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error_to_read_and_is_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path()).unwrap();
+        fs::write(directory.path().join(LAST), "{").unwrap();
+        let damaged = state.fates();
+        assert!(matches!(damaged, Err(Failure::LastDeployDamaged { .. })));
+        let lock = state.lock("ada").unwrap();
+        lock.begin(DEPLOY, ["web-1"].into_iter()).unwrap();
+        assert_eq!(fates(&state).len(), 1);
+    }
+}
