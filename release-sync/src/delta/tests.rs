@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::search::DiffStats;
 use super::*;
 
 /// Repeatable noise.

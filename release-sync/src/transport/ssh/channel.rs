@@ -16,7 +16,6 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +23,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 use ssh2::{BlockDirections, Channel, Session};
 
+use super::link::Link;
 use super::{Deadline, io_error};
 use crate::transport::text::Tail;
 use crate::transport::waker::{sleep, sleep_on};
@@ -55,7 +55,7 @@ pub(crate) struct SshTransport {
     // Freed in this order: the channel before its session.
     channel: Channel,
     session: Session,
-    socket: Arc<TcpStream>,
+    link: Arc<Link>,
     /// A chunk that was taken from the driver and is not sent yet.
     outbox: Vec<u8>,
     sent: usize,
@@ -80,7 +80,7 @@ impl fmt::Debug for SshTransport {
 /// Starts a command; blocks for that.
 pub(super) fn open(
     session: &Session,
-    socket: &Arc<TcpStream>,
+    link: &Arc<Link>,
     command: &str,
     deadline: Deadline,
 ) -> io::Result<SshTransport> {
@@ -95,7 +95,7 @@ pub(super) fn open(
     Ok(SshTransport {
         channel,
         session: session.clone(),
-        socket: Arc::clone(socket),
+        link: Arc::clone(link),
         outbox: Vec::new(),
         sent: 0,
         sending: false,
@@ -140,12 +140,13 @@ impl SshTransport {
             }
             match self.channel.write(&self.outbox[self.sent..]) {
                 Ok(count) => {
+                    self.link.earn(count);
                     self.sent += count;
                     self.sending = false;
                 }
                 Err(error) => {
                     self.sending = self.is_half_sent();
-                    return Err(explain(&self.session, error));
+                    return Err(self.explain(error));
                 }
             }
         }
@@ -176,7 +177,8 @@ impl SshTransport {
     /// Reads into the inbox, which must be empty; leaves it empty at the end of the stream.
     fn fill(&mut self) -> io::Result<()> {
         let read = self.channel.read(&mut self.scratch);
-        let count = read.map_err(|error| explain(&self.session, error))?;
+        let count = read.map_err(|error| self.explain(error))?;
+        self.link.earn(count);
         self.inbox.put_back(&self.scratch[..count]);
         Ok(())
     }
@@ -190,11 +192,12 @@ impl SshTransport {
             match stderr.read(&mut self.scratch) {
                 Ok(0) => break,
                 Ok(count) => {
+                    self.link.earn(count);
                     self.said.push(&self.scratch[..count]);
                     drained += count;
                 }
                 Err(error) => {
-                    ignore_would_block(Err(explain(&self.session, error)))?;
+                    ignore_would_block(Err(self.explain(error)))?;
                     break;
                 }
             }
@@ -206,10 +209,21 @@ impl SshTransport {
     fn read_channel(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(buffer) = buffer.get_mut(..READ) {
             let read = self.channel.read(buffer);
-            return read.map_err(|error| explain(&self.session, error));
+            let count = read.map_err(|error| self.explain(error))?;
+            self.link.earn(count);
+            return Ok(count);
         }
         self.fill()?;
         Ok(self.inbox.take(buffer))
+    }
+
+    /// The `ssh2` crate's streams make an I/O error of libssh2's, and lose what kind of error it was.
+    fn explain(&self, error: io::Error) -> io::Error {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return error;
+        }
+        let error = ssh2::Error::last_session_error(&self.session).map_or(error, io_error);
+        self.link.explain(error)
     }
 
     /// Is there something to read that the socket will not announce any more?
@@ -268,13 +282,13 @@ impl Transport for SshTransport {
         }
         let chunk = &bytes[..bytes.len().min(CHUNK)];
         let written = self.channel.write(chunk);
-        match written.map_err(|error| explain(&self.session, error)) {
+        match written.map_err(|error| self.explain(error)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.outbox.extend_from_slice(chunk);
                 self.sending = self.is_half_sent();
                 Ok(chunk.len())
             }
-            other => other,
+            other => other.inspect(|&count| self.link.earn(count)),
         }
     }
 
@@ -291,7 +305,7 @@ impl Transport for SshTransport {
         if flags.is_empty() {
             return sleep(&[], waker, timeout);
         }
-        sleep(&[(self.socket.as_fd(), flags)], waker, timeout)?;
+        sleep(&[(self.link.as_fd(), flags)], waker, timeout)?;
         ignore_would_block(self.settle())?;
         self.drain_stderr()?;
         Ok(())
@@ -312,7 +326,7 @@ impl Transport for SshTransport {
                 Ok(()) => break,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let left = EPILOGUE.checked_sub(start.elapsed())?;
-                    sleep_on((self.socket.as_fd(), PollFlags::IN), left).ok()?;
+                    sleep_on((self.link.as_fd(), PollFlags::IN), left).ok()?;
                 }
                 Err(_) => return None,
             }
@@ -334,7 +348,7 @@ impl Transport for SshTransport {
             };
             let mut flags = PollFlags::IN;
             flags.set(PollFlags::OUT, self.is_half_sent());
-            if sleep_on((self.socket.as_fd(), flags), left).is_err() {
+            if sleep_on((self.link.as_fd(), flags), left).is_err() {
                 break;
             }
         }
@@ -342,17 +356,9 @@ impl Transport for SshTransport {
         let _ = self.channel.send_eof();
         let _ = self.channel.close();
         let _ = self.session.disconnect(None, "done", None);
-        let _ = self.socket.shutdown(Shutdown::Both);
+        self.link.hang_up();
         self.ended = true;
     }
-}
-
-/// The `ssh2` crate's streams make an I/O error of libssh2's, and lose what kind of error it was.
-fn explain(session: &Session, error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::WouldBlock {
-        return error;
-    }
-    ssh2::Error::last_session_error(session).map_or(error, io_error)
 }
 
 fn ignore_would_block(result: io::Result<()>) -> io::Result<()> {
