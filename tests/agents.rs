@@ -107,7 +107,7 @@ fn an_agent_that_the_host_can_not_run_is_said_so() {
     let error = report.error.as_ref().unwrap();
     assert!(matches!(error, Error::Bootstrap { .. }), "{error:?}");
     let words = in_words(error);
-    assert!(words.contains("can't be run there"), "{words}");
+    assert!(words.contains("Exec format error"), "{words}");
 }
 
 // -- builds --

@@ -32,13 +32,16 @@ fn behind_a_bastion(hosts: usize) -> (Scene, Engine) {
 /// A command that is a bash script, with `$1` and `$2` for the host.
 fn by_script(scene: &Scene, folder: &Path, script: &str) -> Engine {
     let path = folder.join("proxy");
-    fs::write(&path, script).unwrap();
+    fs::write(&path, [PASS, script].concat()).unwrap();
     let mut engine = Engine::new(&scene.rack);
     engine.reach("alpha", scene.host().address());
     engine.ssh.proxy_command = Some(format!("bash {} %h %p", path.display()));
     engine.options.silence = Duration::from_secs(3);
     engine
 }
+
+/// For scripts: lets so many bytes through, each as soon as it comes.
+const PASS: &str = "pass() { dd bs=64k iflag=count_bytes count=$1 status=none; }\n";
 
 fn failure(report: &HostReport) -> String {
     let error = report.error.as_ref();
@@ -94,7 +97,7 @@ fn a_command_that_falls_silent_is_given_up() {
     let content = tree::Random::new(1).bytes(4 << 20);
     write(&scene.source(), "large", content);
     let folder = tempfile::tempdir().unwrap();
-    let script = "exec 3<>/dev/tcp/$1/$2; cat <&3 & head -c 5000000 >&3; exec sleep 1000\n";
+    let script = "exec 3<>/dev/tcp/$1/$2; cat <&3 & pass 5000000 >&3; exec sleep 1000\n";
     let mut engine = by_script(&scene, folder.path(), script);
     let report = engine.push_to_one(&scene.source());
     let error = report.error.as_ref().unwrap();
@@ -119,7 +122,7 @@ fn a_command_that_breaks_off_amid_a_transfer() {
     write(&scene.source(), "large", content);
     let folder = tempfile::tempdir().unwrap();
     let script =
-        "exec 3<>/dev/tcp/$1/$2; cat <&3 & head -c 9000000 >&3; echo enough >&2; kill %1; exit 5\n";
+        "exec 3<>/dev/tcp/$1/$2; cat <&3 & pass 9000000 >&3; echo enough >&2; kill %1; exit 5\n";
     let mut engine = by_script(&scene, folder.path(), script);
     let report = engine.push_to_one(&scene.source());
     let error = report.error.as_ref().unwrap();

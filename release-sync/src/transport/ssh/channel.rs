@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use ssh2::{BlockDirections, Channel, Session};
+use ssh2::{BlockDirections, Channel, ErrorCode, Session};
 
 use super::link::Link;
 use super::{Deadline, io_error};
@@ -44,6 +44,10 @@ const CHUNK: usize = 32_700;
 /// has told the host.
 const READ: usize = 64 << 10;
 
+/// How long a refused channel is asked for again, and how often.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// How long a host may take to tell a command's exit status after its output has ended.
 const EPILOGUE: Duration = Duration::from_secs(2);
 
@@ -64,6 +68,8 @@ pub(crate) struct SshTransport {
     inbox: Inbox,
     scratch: Vec<u8>,
     said: Tail,
+    /// The end of the command's standard input is yet to be sent.
+    finishing: bool,
     ended: bool,
 }
 
@@ -85,10 +91,7 @@ pub(super) fn open(
     deadline: Deadline,
 ) -> io::Result<SshTransport> {
     session.set_blocking(true);
-    deadline.bound(session)?;
-    let mut channel = session
-        .channel_open("session", WINDOW, PACKET, None)
-        .map_err(io_error)?;
+    let mut channel = open_channel(session, deadline)?;
     deadline.bound(session)?;
     channel.exec(command).map_err(io_error)?;
     session.set_blocking(false);
@@ -102,15 +105,46 @@ pub(super) fn open(
         inbox: Inbox::default(),
         scratch: vec![0; READ],
         said: Tail::default(),
+        finishing: false,
         ended: false,
     })
 }
 
+/// OpenSSH frees a session only some time after it was told of its end. One that allows a single session
+/// (`MaxSessions 1`) may so refuse the next one at first.
+fn open_channel(session: &Session, deadline: Deadline) -> io::Result<Channel> {
+    let start = Instant::now();
+    loop {
+        deadline.bound(session)?;
+        let opened = session.channel_open("session", WINDOW, PACKET, None);
+        match opened.map_err(|error| (error.code(), io_error(error))) {
+            Ok(channel) => return Ok(channel),
+            Err((ErrorCode::Session(libssh2_sys::LIBSSH2_ERROR_CHANNEL_FAILURE), _))
+                if start.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            Err((_, error)) => return Err(error),
+        }
+    }
+}
+
 impl SshTransport {
     /// Ends the command's standard input; `WouldBlock` if it has to be tried again.
+    ///
+    /// libssh2 has this packet on its stack, and knows a half-sent one by its address: nobody could
+    /// repeat the call. So it is made only where the socket has room for all of it.
     pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.finishing = true;
         self.settle()?;
-        self.channel.send_eof().map_err(io_error)
+        let ready = sleep_on((self.link.as_fd(), PollFlags::OUT), Duration::ZERO)?;
+        if !ready.contains(PollFlags::OUT) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let sent = self.channel.send_eof();
+        sent.map_err(|error| self.told(io_error(error)))?;
+        self.finishing = false;
+        Ok(())
     }
 
     /// Did the socket take a packet only in part?
@@ -171,7 +205,8 @@ impl SshTransport {
     /// Has libssh2 take in what the socket has, and go on with a key exchange: which a read does not get
     /// to while it wants to send something, nor a write while there is no room for it.
     fn pump(&mut self) -> io::Result<()> {
-        ignore_would_block(self.channel.wait_eof().map_err(io_error))
+        let read = self.channel.wait_eof();
+        ignore_would_block(read.map_err(|error| self.told(io_error(error))))
     }
 
     /// Reads into the inbox, which must be empty; leaves it empty at the end of the stream.
@@ -222,8 +257,14 @@ impl SshTransport {
         if error.kind() == io::ErrorKind::WouldBlock {
             return error;
         }
-        let error = ssh2::Error::last_session_error(&self.session).map_or(error, io_error);
-        self.link.explain(error)
+        self.told(ssh2::Error::last_session_error(&self.session).map_or(error, io_error))
+    }
+
+    fn told(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => error,
+            _ => self.link.explain(error),
+        }
     }
 
     /// Is there something to read that the socket will not announce any more?
@@ -294,14 +335,14 @@ impl Transport for SshTransport {
 
     fn wait(&mut self, want_write: bool, waker: &Waker, timeout: Duration) -> io::Result<()> {
         ignore_would_block(self.settle())?;
-        let has_room = self.outbox.is_empty() && self.may_write();
+        let has_room = self.outbox.is_empty() && self.may_write() && !self.finishing;
         if (want_write && has_room) || self.has_news()? {
             return Ok(());
         }
         let mut flags = PollFlags::empty();
         // Room in the channel is announced by a packet; and a socket that was hung up is always ready.
         flags.set(PollFlags::IN, !self.ended);
-        flags.set(PollFlags::OUT, self.is_half_sent());
+        flags.set(PollFlags::OUT, self.is_half_sent() || self.finishing);
         if flags.is_empty() {
             return sleep(&[], waker, timeout);
         }

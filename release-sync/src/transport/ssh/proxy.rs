@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -34,8 +34,15 @@ pub(super) struct ProxyCommand {
 /// What the command writes to its standard error, and whether anybody wants it still.
 #[derive(Debug, Default)]
 struct Errors {
-    said: Mutex<Tail>,
+    said: Mutex<Said>,
+    over: Condvar,
     unwanted: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Said {
+    tail: Tail,
+    is_over: bool,
 }
 
 impl ProxyCommand {
@@ -88,7 +95,12 @@ impl ProxyCommand {
                 (Some(code), _) => format!("ended with status {code}"),
                 (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
             });
-        let said = self.errors.words();
+        let patience = if ended.is_some() {
+            GRACE
+        } else {
+            Duration::ZERO
+        };
+        let said = self.errors.words(patience);
         let more = match (ended, said.is_empty()) {
             (None, true) => return error,
             (None, false) => format!("the proxy command said: {said}"),
@@ -128,27 +140,32 @@ impl Errors {
         let mut buffer = [0; 4096];
         while !self.unwanted.load(Ordering::Acquire) {
             match stderr.read(&mut buffer) {
-                Ok(0) => return,
-                Ok(count) => self
-                    .said
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(&buffer[..count]),
+                Ok(count @ 1..) => self.said().tail.push(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let interest = (stderr.as_fd(), PollFlags::IN);
                     if sleep(&[interest], waker, Duration::MAX).is_err() {
-                        return;
+                        break;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
+                Ok(_) | Err(_) => break,
             }
         }
+        self.said().is_over = true;
+        self.over.notify_all();
     }
 
-    fn words(&self) -> String {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        harmless(said.bytes())
+    /// What was said; waits for the end of it, if not for long.
+    fn words(&self, patience: Duration) -> String {
+        let (said, _) = self
+            .over
+            .wait_timeout_while(self.said(), patience, |said| !said.is_over)
+            .unwrap_or_else(PoisonError::into_inner);
+        harmless(said.tail.bytes())
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
