@@ -16,6 +16,9 @@ use crate::transport::{Transport, Waker};
 /// Bytes that are read at once.
 const READ: usize = 256 << 10;
 
+/// Bytes that are read before everything else has its turn: a host may send faster than they are read.
+const ROUND: usize = 4 << 20;
+
 /// Longest sleep: a cancellation that nobody was woken for is noticed after it.
 const NAP: Duration = Duration::from_millis(500);
 
@@ -122,18 +125,22 @@ impl Drive<'_> {
         }
     }
 
-    /// Reads all that is there. Has the stream ended?
+    /// Reads what is there, at most a round of it. Has the stream ended?
     fn read(&mut self, buffer: &mut [u8]) -> Result<bool, Error> {
-        loop {
+        let mut taken = 0;
+        while taken < ROUND {
             match self.transport.read(buffer) {
                 Ok(0) => return Ok(true),
-                Ok(count) => self
-                    .session
-                    .handle_bytes(&buffer[..count], Instant::now())?,
+                Ok(count) => {
+                    taken += count;
+                    self.session
+                        .handle_bytes(&buffer[..count], Instant::now())?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(self.broken(error)),
             }
         }
+        Ok(false)
     }
 
     /// Hands answers to the session while it takes them. Is one awaited that is still being encoded?
