@@ -8,6 +8,7 @@
 //! what is to be done next and is called until it gives nothing. The rest are decisions of the caller.
 
 mod agent;
+mod asking;
 mod controller;
 mod fault;
 mod outbox;
