@@ -1,11 +1,12 @@
 //! How the agent gets to a host, and what stands in its way there.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::PathBuf;
 
+use release_tests::judge;
 use release_tests::scene::{Scene, write};
-use release_tests::sshd::SshdOptions;
+use release_tests::sshd::{SshdOptions, WWW};
 use release_tests::tree;
 
 fn scene(options: SshdOptions) -> Scene {
@@ -43,35 +44,6 @@ fn a_damaged_agent_is_replaced() {
 }
 
 #[test]
-fn a_shell_that_talks_is_talked_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let shell = folder.path().join("shell");
-    let script = "#!/bin/sh\necho 'Welcome! Unauthorised use is forbidden.'\n\
-                  echo 'mail: 3 messages' >&2\nsleep 0.3\nexec /bin/sh \"$@\"\n";
-    fs::write(&shell, script).unwrap();
-    fs::set_permissions(&shell, PermissionsExt::from_mode(0o755)).unwrap();
-    let scene = scene(SshdOptions {
-        login_shell: Some(shell),
-        ..SshdOptions::default()
-    });
-    scene.deploy_and_judge();
-    scene.deploy_and_judge();
-}
-
-#[test]
-fn a_shell_that_lets_nobody_in_is_named() {
-    let scene = scene(SshdOptions {
-        login_shell: Some("/usr/sbin/nologin".into()),
-        ..SshdOptions::default()
-    });
-    scene
-        .cli
-        .deploy()
-        .assert_failed(1, &["alpha", "not available"]);
-    assert!(!scene.host().tree().exists());
-}
-
-#[test]
 fn keys_are_renewed_on_the_way() {
     let scene = scene(SshdOptions {
         config: vec!["RekeyLimit 1M".into()],
@@ -104,34 +76,49 @@ fn a_home_without_room_is_said_so() {
     assert!(!scene.host().tree().exists());
 }
 
-/// The agent as the one thing that a key may do, and one directory as the one place.
+/// Nothing is needed but commands, one at a time.
 #[test]
-fn a_forced_command_is_held_to_its_root() {
-    let mut scene = scene(SshdOptions::default());
-    scene.deploy_and_judge();
-    let agent = agents_kept(&scene).remove(0);
-    let name = agent.file_name().unwrap().to_str().unwrap();
-    let shared = scene.rack.shared().display();
-    let forced = |root: &str| SshdOptions {
-        config: vec![format!(
-            "ForceCommand {shared}/{name} serve --root {shared}/{root}"
-        )],
+fn a_server_that_allows_next_to_nothing() {
+    let config = [
+        "MaxSessions 1",
+        "AllowTcpForwarding no",
+        "AllowStreamLocalForwarding no",
+        "AllowAgentForwarding no",
+        "PermitTTY no",
+        "X11Forwarding no",
+        "PermitTunnel no",
+        "PermitUserRC no",
+        "RekeyLimit 1M",
+        "Compression no",
+    ];
+    let scene = scene(SshdOptions {
+        config: config.map(String::from).into(),
         ..SshdOptions::default()
-    };
-    for (root, goes) in [("release", true), ("elsewhere", false)] {
-        let host = scene.rack.start(forced(root));
-        fs::copy(&agent, host.shared().join(name)).unwrap();
-        for folder in ["release", "elsewhere"] {
-            fs::create_dir(host.shared().join(folder)).unwrap();
-        }
-        scene.cli.reach("alpha", host.address());
-        let run = scene.cli.deploy();
-        if goes {
-            run.assert_proven();
-            release_tests::judge::assert_equal(&scene.source(), &host.tree());
-        } else {
-            run.assert_failed(1, &["alpha", scene.rack.destination().to_str().unwrap()]);
-            assert_eq!(fs::read_dir(host.tree()).unwrap().count(), 0);
-        }
-    }
+    });
+    assert!(scene.deploy_and_judge().host("alpha").agent_bytes > 0);
+    let content = tree::Random::new(1).bytes(4 << 20);
+    write(&scene.source(), "large", content);
+    scene.deploy_and_judge();
+}
+
+#[test]
+fn ports_and_users_differ_by_host() {
+    let mut scene = Scene::new(2);
+    tree::release(&scene.source(), 1, 50, 100_000);
+    let [alpha, bravo] = [0, 1].map(|host| scene.hosts[host].address());
+    assert_ne!(alpha.port(), bravo.port());
+    let shared = scene.hosts[1].shared();
+    fs::create_dir(shared.join("www")).unwrap();
+    chown(shared.join("www"), Some(WWW), Some(WWW)).unwrap();
+    let destination = scene.rack.shared().join("www/release");
+    let more = format!("user = \"www\"\ndestination = {destination:?}");
+    scene.cli.reach_with("bravo", bravo, &more);
+    let run = scene.cli.deploy();
+    assert_eq!(run.code, Some(0), "{run:#?}");
+    assert_eq!(run.host("alpha").proof, "full");
+    assert_eq!(run.host("bravo").proof, "without-owner");
+    judge::assert_equal(&scene.source(), &scene.hosts[0].tree());
+    let theirs = fs::metadata(shared.join("www/release")).unwrap();
+    assert_eq!(theirs.uid(), WWW);
+    assert!(!scene.hosts[1].tree().exists());
 }

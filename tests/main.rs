@@ -2,13 +2,18 @@
 //! behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod agents;
 mod bootstrap;
+mod by_command;
 mod drift;
 mod faults_host;
 mod faults_source;
 mod faults_ssh;
 mod filters;
+mod fleet;
+mod forced_command;
 mod kill;
+mod login_shells;
 mod oddities;
 mod releases;
 mod two_at_once;

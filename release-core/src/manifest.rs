@@ -5,6 +5,8 @@
 //! accepts exactly the bytes that [`Manifest::encode`] makes.
 
 mod codec;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
@@ -35,8 +37,18 @@ pub struct Timestamp {
 pub struct Principal {
     /// The uid or gid.
     pub id: u32,
-    /// Its name, at most 255 bytes.
+    /// Its name, 1 to [`Principal::MAX_NAME`] bytes.
     pub name: Option<Box<[u8]>>,
+}
+
+impl Principal {
+    /// Longest name, in bytes.
+    pub const MAX_NAME: usize = 255;
+
+    fn is_valid(&self) -> bool {
+        let length = self.name.as_ref().map(|name| name.len());
+        length.is_none_or(|length| (1..=Self::MAX_NAME).contains(&length))
+    }
 }
 
 /// What every entry has.
@@ -200,13 +212,14 @@ impl Manifest {
         self.entries.len() == 1
     }
 
-    /// Number of regular files, and their bytes in all.
+    /// Number of regular files, and their bytes in all: `u64::MAX` where they are more than that, as
+    /// sparse files can claim to be.
     pub fn totals(&self) -> (u64, u64) {
         self.entries
             .iter()
             .filter_map(Entry::file)
             .fold((0, 0), |(files, bytes), (size, _)| {
-                (files + 1, bytes + size)
+                (files + 1, bytes.saturating_add(size))
             })
     }
 
@@ -294,7 +307,14 @@ impl Manifest {
         if mtime.nanos >= 1_000_000_000 {
             return refuse("mtime");
         }
-        if user as usize >= self.users.len() || group as usize >= self.groups.len() {
+        let owners = [
+            self.users.get(user as usize),
+            self.groups.get(group as usize),
+        ];
+        if !owners
+            .iter()
+            .all(|owner| owner.is_some_and(Principal::is_valid))
+        {
             return refuse("owner");
         }
         match &entry.kind {

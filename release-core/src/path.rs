@@ -203,6 +203,8 @@ fn is_unsafe(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used)]
+
     use super::*;
     use proptest::prelude::*;
 

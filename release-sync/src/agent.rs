@@ -9,6 +9,7 @@
 //! whatever the network does.
 
 mod ask;
+mod claim;
 mod destination;
 mod fault;
 mod limits;
@@ -136,6 +137,9 @@ impl Server {
             server.sender.send(&ToController::Fault(fault.clone()));
             server.received.fault = Some(fault);
         }
+        // A controller that reads no more must not keep the destination locked.
+        server.state = State::Over;
+        server.budget.close();
         server.sender.finish();
         server.received
     }
@@ -201,8 +205,9 @@ impl Server {
                 Ok(())
             }
             (Order::Same(release), State::Open(destination)) => {
-                self.sender
-                    .send(&ToController::Staged(destination.nothing_to_do(release)));
+                let staged = destination.nothing_to_do(release);
+                self.received.staged = Some(staged.clone());
+                self.sender.send(&ToController::Staged(staged));
                 self.session.handle_staged();
                 self.state = State::Same(destination, release);
                 Ok(())
@@ -221,6 +226,8 @@ impl Server {
             }
             (Order::Commit(release), State::Same(destination, same)) if release == same => {
                 let settled = destination.confirm(release)?;
+                // Whoever hears of the end may come back at once: the lock goes first.
+                drop(destination);
                 self.done(settled)
             }
             (Order::Commit(release), State::Staging(staging)) => {

@@ -16,11 +16,23 @@ use crate::transport::{Transport, Waker};
 /// Bytes that are read at once.
 const READ: usize = 256 << 10;
 
+/// Bytes that are read before everything else has its turn: a host may send faster than they are read.
+const ROUND: usize = 4 << 20;
+
 /// Longest sleep: a cancellation that nobody was woken for is noticed after it.
 const NAP: Duration = Duration::from_millis(500);
 
 /// How often a verdict is asked for again.
 const LINGER: Duration = Duration::from_millis(20);
+
+/// Answers of one want that are encoded ahead.
+const PREPARED: usize = 8;
+
+/// What a want is still to be answered with, and the next frame of the first of it.
+struct Due {
+    answers: VecDeque<Arc<Answer>>,
+    frame: usize,
+}
 
 /// Why nothing more is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +62,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) session: &'a mut Controller,
     /// Where answers come from; `None` for sessions in which nothing may be asked for.
     pub(crate) cache: Option<&'a PayloadCache>,
+    /// The host's number in the cache.
+    pub(crate) reader: usize,
     pub(crate) waker: &'a Waker,
     pub(crate) cancel: &'a Cancel,
     /// Limits that hold at the same time: this host's, and that of all together.
@@ -65,7 +79,7 @@ impl Drive<'_> {
         decide: &mut dyn FnMut() -> Verdict,
     ) -> Result<(), Error> {
         let mut buffer = vec![0; READ];
-        let mut answers: VecDeque<(Arc<Answer>, usize)> = VecDeque::new();
+        let mut due = VecDeque::new();
         let (mut staged, mut committing) = (false, false);
         loop {
             let ended = self.read(&mut buffer)?;
@@ -91,7 +105,7 @@ impl Drive<'_> {
                     Verdict::Abort => self.session.abort(),
                 }
             }
-            let waiting = self.supply(&mut answers)?;
+            let waiting = self.supply(&mut due)?;
             let blocked = self.write()?;
             if self.session.is_over() {
                 return Ok(());
@@ -111,50 +125,61 @@ impl Drive<'_> {
         }
     }
 
-    /// Reads all that is there. Has the stream ended?
+    /// Reads what is there, at most a round of it. Has the stream ended?
     fn read(&mut self, buffer: &mut [u8]) -> Result<bool, Error> {
-        loop {
+        let mut taken = 0;
+        while taken < ROUND {
             match self.transport.read(buffer) {
                 Ok(0) => return Ok(true),
-                Ok(count) => self
-                    .session
-                    .handle_bytes(&buffer[..count], Instant::now())?,
+                Ok(count) => {
+                    taken += count;
+                    self.session
+                        .handle_bytes(&buffer[..count], Instant::now())?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(self.broken(error)),
             }
         }
+        Ok(false)
     }
 
     /// Hands answers to the session while it takes them. Is one awaited that is still being encoded?
-    fn supply(&mut self, answers: &mut VecDeque<(Arc<Answer>, usize)>) -> Result<bool, Error> {
+    fn supply(&mut self, due: &mut VecDeque<Due>) -> Result<bool, Error> {
         let Some(cache) = self.cache else {
             return Ok(false);
         };
-        while let Some(want) = self.session.poll_encode() {
-            let answer = cache.answer(&want);
-            answer.prepare();
-            answers.push_back((answer, 0));
-        }
-        while self.session.wants_answer() {
-            let Some((answer, next)) = answers.front_mut() else {
+        loop {
+            while let Some(want) = self.session.poll_encode() {
+                let answers = cache.answers(&want);
+                answers.iter().take(PREPARED).for_each(Answer::prepare);
+                due.push_back(Due {
+                    answers: answers.into(),
+                    frame: 0,
+                });
+            }
+            if !self.session.wants_answer() {
+                return Ok(false);
+            }
+            let Some(Due { answers, frame }) = due.front_mut() else {
                 return Ok(false);
             };
-            let (frame, last) = match answer.poll(*next, self.waker) {
-                Poll::Pending => return Ok(true),
-                Poll::Ready(frame) => frame.map_err(|error| self.broken(error))?,
+            let Some(answer) = answers.front() else {
+                due.pop_front();
+                continue;
             };
-            *next += 1;
+            let (payload, last) = match answer.poll(*frame, self.reader, self.waker) {
+                Poll::Pending => return Ok(true),
+                Poll::Ready(payload) => payload.map_err(|error| self.broken(error))?,
+            };
+            *frame += 1;
             if last {
                 answers.pop_front();
+                answers.iter().take(PREPARED).for_each(Answer::prepare);
+                *frame = 0;
             }
-            self.session.handle_answer(frame, last);
-            while let Some(want) = self.session.poll_encode() {
-                let answer = cache.answer(&want);
-                answer.prepare();
-                answers.push_back((answer, 0));
-            }
+            self.session
+                .handle_answer(payload, last && answers.is_empty());
         }
-        Ok(false)
     }
 
     /// Writes until there is no room or nothing left.

@@ -98,6 +98,16 @@ pub enum Error {
         /// The file that disagrees.
         known_hosts: PathBuf,
     },
+    /// The known_hosts file says that this key of the host must not be trusted any more.
+    #[error("the host key of {address} ({fingerprint}) is marked as revoked in {}", .known_hosts.display())]
+    HostKeyRevoked {
+        /// Address and port.
+        address: String,
+        /// The key's type and SHA-256 fingerprint.
+        fingerprint: String,
+        /// The file that says so.
+        known_hosts: PathBuf,
+    },
     /// The known_hosts file can't be read or written.
     #[error("the file of known host keys {} can't be used", .path.display())]
     KnownHosts {
@@ -106,6 +116,20 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// Our private key can't be read.
+    #[error("the private key {} can't be read", .path.display())]
+    Identity {
+        /// Its file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Our private key is encrypted, and there is nobody to ask for its passphrase.
+    #[error("the private key {} has a passphrase", .path.display())]
+    IdentityLocked {
+        /// Its file.
+        path: PathBuf,
+    },
     /// The host turned our key down.
     #[error("{address} refuses to let {user} in with {identity}")]
     Authentication {
@@ -113,7 +137,7 @@ pub enum Error {
         address: String,
         /// Who tried to log in.
         user: String,
-        /// The key file, or "the keys of the ssh-agent".
+        /// The key's file, or "the keys of the ssh-agent".
         identity: String,
         /// What libssh2 said.
         source: io::Error,
@@ -177,6 +201,16 @@ pub enum Error {
         "the agent on the host speaks version {theirs} of the protocol, this program only {ours}"
     )]
     NewerAgent {
+        /// The agent's version.
+        theirs: u16,
+        /// Ours.
+        ours: u16,
+    },
+    /// The agent there is older than what this controller can speak to, and it was not ours to replace.
+    #[error(
+        "the agent on the host speaks only version {theirs} of the protocol, this program {ours}"
+    )]
+    OlderAgent {
         /// The agent's version.
         theirs: u16,
         /// Ours.
@@ -302,6 +336,7 @@ impl Error {
             Self::SourceEmpty { .. }
                 | Self::HostKeyUnknown { .. }
                 | Self::HostKeyChanged { .. }
+                | Self::HostKeyRevoked { .. }
                 | Self::MaxDelete { .. }
                 | Self::Fenced { .. }
         )

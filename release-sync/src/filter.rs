@@ -15,15 +15,28 @@
 
 mod pattern;
 
+use std::collections::HashSet;
+
+use regex::bytes::{RegexSet, RegexSetBuilder};
+use release_core::RelPath;
+
 use crate::Error;
 use pattern::{Pattern, Subject};
-use regex::bytes::{RegexSet, RegexSetBuilder};
 
 /// A list of patterns, compiled.
 #[derive(Debug)]
 pub(crate) struct Filter {
     names: Table,
     paths: Table,
+    spared: Option<Spared>,
+}
+
+/// What a second list of patterns protects: all that it matches, with everything inside, but for what a
+/// release has there itself.
+#[derive(Debug)]
+struct Spared {
+    patterns: Box<Filter>,
+    listed: HashSet<Box<[u8]>>,
 }
 
 /// Patterns with one subject, and what each of them decides.
@@ -66,6 +79,7 @@ impl Filter {
         Ok(Self {
             names: Table::new(&names)?,
             paths: Table::new(&paths)?,
+            spared: None,
         })
     }
 
@@ -78,21 +92,59 @@ impl Filter {
         Self {
             names: table(),
             paths: table(),
+            spared: None,
         }
+    }
+
+    /// The same filter, which leaves alone what `protect` protects as well: what it matches and all that
+    /// is inside it, but not what is listed among `entries` (path, and whether it is a directory).
+    pub(crate) fn sparing<'e>(
+        self,
+        protect: Self,
+        entries: impl Iterator<Item = (&'e RelPath, bool)>,
+    ) -> Self {
+        if protect.is_empty() {
+            return self;
+        }
+        let listed = entries
+            .filter(|(path, is_directory)| protect.covers(path.as_bytes(), *is_directory))
+            .map(|(path, _)| path.as_bytes().into())
+            .collect();
+        Self {
+            spared: Some(Spared {
+                patterns: Box::new(protect),
+                listed,
+            }),
+            ..self
+        }
+    }
+
+    /// Does this filter leave the same entries alone as another that was made of the same patterns?
+    pub(crate) fn spares_as(&self, other: &Self) -> bool {
+        let listed = |filter: &Self| filter.spared.as_ref().map(|spared| spared.listed.clone());
+        listed(self) == listed(other)
     }
 
     /// Does this filter let everything through?
     pub(crate) fn is_empty(&self) -> bool {
-        self.names.rules.is_empty() && self.paths.rules.is_empty()
+        self.names.rules.is_empty() && self.paths.rules.is_empty() && self.spared.is_none()
     }
 
     /// Is this entry to be left alone? Judges it by itself: that its parents were let through is for
     /// the caller to know. Takes bytes, so that a walk need not make a path of each entry that it
     /// throws away.
     pub(crate) fn excludes(&self, path: &[u8], is_directory: bool) -> bool {
-        if self.is_empty() || path.is_empty() {
+        if path.is_empty() {
             return false;
         }
+        let is_spared = |spared: &Spared| {
+            spared.patterns.covers(path, is_directory) && !spared.listed.contains(path)
+        };
+        self.matches(path, is_directory) || self.spared.as_ref().is_some_and(is_spared)
+    }
+
+    /// Does the last pattern that matches this entry exclude it?
+    fn matches(&self, path: &[u8], is_directory: bool) -> bool {
         let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
         let by_name = self.names.last_match(name, is_directory);
         let by_path = self.paths.last_match(path, is_directory);
@@ -101,6 +153,13 @@ impl Filter {
             .chain(by_path)
             .max_by_key(|rule| rule.position)
             .is_some_and(|rule| rule.excludes)
+    }
+
+    /// Is this entry matched, or a directory that it is in?
+    fn covers(&self, path: &[u8], is_directory: bool) -> bool {
+        let slashes = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
+        let mut above = slashes.map(|(at, _)| &path[..at]);
+        above.any(|directory| self.matches(directory, true)) || self.matches(path, is_directory)
     }
 }
 
@@ -246,6 +305,54 @@ mod tests {
         assert!(filter(&[]).is_empty());
         assert!(!excludes(&filter(&[]), "a"));
         assert!(!filter(&["*"]).excludes(b"", true));
+    }
+
+    #[test]
+    fn what_is_protected_is_left_alone_unless_the_release_has_it() {
+        let listed = [
+            ("up", true),
+            ("up/.keep", false),
+            ("a.conf", false),
+            ("other", false),
+        ];
+        let paths = listed.map(|(path, dir)| (RelPath::parse(path.as_bytes()).unwrap(), dir));
+        let sparing = |exclude: &[&str]| {
+            filter(exclude).sparing(
+                filter(&["/up/", "*.conf"]),
+                paths.iter().map(|(path, dir)| (path, *dir)),
+            )
+        };
+        let spared = sparing(&["*.log"]);
+        for path in [
+            "up/x",
+            "up/d/",
+            "up/d/.keep",
+            "b.conf",
+            "d/a.conf",
+            "x.log",
+            "up/x.log",
+        ] {
+            assert!(excludes(&spared, path), "{path}");
+        }
+        for path in ["up/", "up/.keep", "a.conf", "other", "else", "d/up/"] {
+            assert!(!excludes(&spared, path), "{path}");
+        }
+        assert!(sparing(&[]).spares_as(&spared));
+        assert!(
+            !filter(&[])
+                .sparing(filter(&["/up/"]), std::iter::empty())
+                .spares_as(&spared)
+        );
+        assert!(
+            !filter(&[])
+                .sparing(filter(&["x"]), std::iter::empty())
+                .is_empty()
+        );
+        assert!(
+            filter(&[])
+                .sparing(filter(&[]), std::iter::empty())
+                .is_empty()
+        );
     }
 
     #[test]

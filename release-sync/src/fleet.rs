@@ -21,6 +21,7 @@ use crate::filter::Filter;
 use crate::pace::Pace;
 use crate::session::Goal;
 use crate::supply::{CACHE_BUDGET, PayloadCache};
+use crate::wire::{MAX_PATTERNS, PATTERN_COST};
 use crate::{
     Cancel, Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options,
     Reach, Report, Source,
@@ -46,8 +47,7 @@ impl Fleet {
                 return Err(Error::NoSshOptions(host.name.clone()));
             }
         }
-        Filter::new(&options.exclude)?;
-        Filter::new(&options.protect)?;
+        check_patterns(&options)?;
         Ok(Self {
             hosts,
             options,
@@ -126,6 +126,11 @@ impl Fleet {
             release: common_release(&hosts),
             generation: run.generation,
             hosts,
+            work: run
+                .cache
+                .as_ref()
+                .map(PayloadCache::work)
+                .unwrap_or_default(),
             seconds: started.elapsed().as_secs_f64(),
         }
     }
@@ -145,12 +150,13 @@ impl Fleet {
 
     /// Runs something for each host, each in a thread of its own, and gives back what came of it in
     /// the order of the hosts.
-    fn each<R: Send>(&self, run: impl Fn(&Host) -> R + Sync) -> Vec<R> {
+    fn each<R: Send>(&self, run: impl Fn((usize, &Host)) -> R + Sync) -> Vec<R> {
         std::thread::scope(|scope| {
             let run = &run;
             let threads: Vec<_> = self
                 .hosts
                 .iter()
+                .enumerate()
                 .map(|host| scope.spawn(move || run(host)))
                 .collect();
             threads
@@ -163,6 +169,22 @@ impl Fleet {
                 .collect()
         })
     }
+}
+
+/// Hosts are told both lists in one message, and make one filter of them.
+fn check_patterns(options: &Options) -> Result<(), Error> {
+    let patterns = [&options.exclude[..], &options.protect].concat();
+    let bytes: usize = patterns
+        .iter()
+        .map(|pattern| pattern.len() + PATTERN_COST)
+        .sum();
+    if bytes > MAX_PATTERNS {
+        return Err(Error::Pattern {
+            pattern: format!("({} patterns)", patterns.len()),
+            reason: format!("together they are longer than {} KiB", MAX_PATTERNS >> 10),
+        });
+    }
+    Filter::new(&patterns).map(|_| ())
 }
 
 /// What all hosts of a run share.
@@ -191,4 +213,87 @@ fn common_release(hosts: &[HostReport]) -> Option<ReleaseId> {
         .iter()
         .all(|host| host.release.is_none_or(|own| own == first))
         .then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{Outcome, scan};
+
+    fn excluding(count: usize, length: usize) -> Options {
+        let pattern = |number| format!("/{number:0>length$}", length = length - 1);
+        Options {
+            exclude: (0..count).map(pattern).collect(),
+            ..Options::default()
+        }
+    }
+
+    #[test]
+    fn long_lists_of_patterns_reach_a_host() {
+        let source = tempfile::tempdir().unwrap();
+        let destination = tempfile::tempdir().unwrap();
+        std::fs::write(source.path().join("file"), "content").unwrap();
+        std::fs::write(
+            destination.path().join("0000000000000000000000000001499"),
+            "",
+        )
+        .unwrap();
+        let host = Host {
+            name: String::from("host"),
+            destination: destination.path().to_owned(),
+            reach: Reach::Local,
+        };
+        let fleet = Fleet::new(vec![host], excluding(3000, 32)).unwrap();
+        let source = scan(source.path(), &fleet.options, &()).unwrap();
+        let report = fleet.push(&source, Generation::new(1), &());
+        assert_eq!(report.hosts[0].outcome, Outcome::Committed, "{report:?}");
+        assert_eq!(
+            std::fs::read(destination.path().join("file")).unwrap(),
+            b"content"
+        );
+        let excluded = destination.path().join("0000000000000000000000000001499");
+        assert!(excluded.exists(), "it is neither sent nor deleted");
+    }
+
+    #[test]
+    fn longer_lists_than_a_message_holds_are_refused_at_once() {
+        let mut options = excluding(400, 1000);
+        options.protect = excluding(200, 1000).exclude;
+        match Fleet::new(Vec::new(), options) {
+            Err(Error::Pattern { pattern, reason }) => {
+                assert_eq!(pattern, "(600 patterns)");
+                assert!(reason.contains("longer than 512 KiB"), "{reason}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_tree_is_brought_from_a_host() {
+        let remote = tempfile::tempdir().unwrap();
+        let into = tempfile::tempdir().unwrap();
+        std::fs::write(remote.path().join("file"), "content").unwrap();
+        std::fs::write(into.path().join("gone"), "old").unwrap();
+        let mut host = Host {
+            name: String::from("host"),
+            destination: remote.path().to_owned(),
+            reach: Reach::Local,
+        };
+        let report = pull(&host, into.path(), &Options::default(), &());
+        assert_eq!(report.outcome, Outcome::Committed, "{report:?}");
+        let content = std::fs::read(into.path().join("file")).unwrap();
+        assert_eq!(content, b"content");
+        assert!(!into.path().join("gone").exists());
+        let again = pull(&host, into.path(), &Options::default(), &());
+        assert_eq!(again.outcome, Outcome::Unchanged, "{again:?}");
+
+        host.destination.push("missing");
+        let missing = pull(&host, into.path(), &Options::default(), &());
+        assert!(
+            matches!(missing.error, Some(Error::Supply { .. })),
+            "{missing:?}"
+        );
+    }
 }

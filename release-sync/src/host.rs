@@ -52,7 +52,9 @@ pub struct SshOptions {
     pub host_keys: HostKeys,
     /// A command whose standard input and output lead to the host's SSH server, in place of a TCP
     /// connection: OpenSSH's `ProxyCommand`, run by `/bin/sh`. `%h` stands for the host's address, `%p`
-    /// for its port, `%r` for the user, `%%` for a percent sign.
+    /// for its port, `%r` for the user, `%%` for a percent sign. An address or a user that a shell might
+    /// take for more than a name is refused. The command can ask nobody for anything (`ssh` as one is best
+    /// given `-o BatchMode=yes`); it is killed, with what it started, when the session is over.
     pub proxy_command: Option<String>,
     /// Longest time for TCP, key exchange and log-in together.
     pub connect_timeout: Duration,

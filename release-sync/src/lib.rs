@@ -49,7 +49,9 @@ pub use host::{Host, HostKeys, Identity, Reach, SshOptions, SshTarget};
 pub use monitor::{Event, HostState, Monitor};
 pub use options::Options;
 pub use release_core::{Digest, Generation, Manifest, Proof, ProofClass, RelPath, ReleaseId};
-pub use report::{Counts, HostPlan, HostProbe, HostReport, HostStatus, Outcome, PlanItem, Report};
+pub use report::{
+    Counts, HostPlan, HostProbe, HostReport, HostStatus, Outcome, PlanItem, Report, Work,
+};
 #[cfg(feature = "fs")]
 pub use supply::{Source, scan};
 

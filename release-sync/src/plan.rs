@@ -78,8 +78,8 @@ pub(crate) struct Plan {
     pub(crate) deletions: Vec<u32>,
     /// Entries that can't be put in place.
     pub(crate) obstacles: Vec<(u32, Obstacle)>,
-    /// Directories that stay although the release does not have them, since something in them does:
-    /// indices into the tree.
+    /// Entries that stay although the release does not have them: mounts, and directories with something
+    /// in them that is to stay. Indices into the tree.
     pub(crate) kept: Vec<u32>,
 }
 
@@ -147,6 +147,7 @@ pub(crate) fn plan(situation: &Situation<'_>) -> Plan {
     let pairs = pair(situation.manifest.entries(), situation.tree);
     planner.retire(&pairs);
     planner.advance(&pairs);
+    planner.untie();
     planner.source();
     planner.plan
 }
@@ -190,7 +191,7 @@ impl Planner<'_> {
             mounts,
             ..
         } = *self.situation;
-        // Directories that have to stay because something inside them does.
+        // Mounts, and directories that have to stay because something inside them does.
         let mut held: HashSet<RelPath> = holding.iter().chain(mounts).cloned().collect();
         for directory in holding.iter().chain(mounts) {
             hold_above(directory, &mut held);
@@ -210,7 +211,7 @@ impl Planner<'_> {
                 if new.is_none() {
                     hold_above(&found.path, &mut held);
                 }
-            } else if is_directory && held.contains(&found.path) {
+            } else if held.contains(&found.path) {
                 self.plan.kept.push(old);
                 hold_above(&found.path, &mut held);
             } else {
@@ -253,6 +254,39 @@ impl Planner<'_> {
                 action,
                 old,
             });
+        }
+    }
+
+    /// Files of the tree that share an inode share their attributes, too: one that is to have others
+    /// becomes a file of its own.
+    fn untie(&mut self) {
+        let Situation { tree, .. } = *self.situation;
+        let inode = |old: u32| match tree[old as usize].kind {
+            FoundKind::File { .. } => Some(tree[old as usize].stamp.inode),
+            _ => None,
+        };
+        let changes = |step: &Step| match step.action {
+            Action::Attributes => step.old.and_then(inode),
+            _ => None,
+        };
+        let mut names: HashMap<u64, u32> = self
+            .plan
+            .steps
+            .iter()
+            .filter_map(changes)
+            .map(|inode| (inode, 0))
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        for inode in (0..tree.len() as u32).filter_map(inode) {
+            names.entry(inode).and_modify(|count| *count += 1);
+        }
+        for step in &mut self.plan.steps {
+            if changes(step).is_some_and(|inode| names.get(&inode).is_some_and(|&count| count > 1))
+            {
+                step.action = Action::File(Origin::Empty);
+            }
         }
     }
 
@@ -376,3 +410,6 @@ const LEAST_BASIS: u64 = 1024;
 fn is_basis(found: &Found) -> bool {
     matches!(found.kind, FoundKind::File { size, digest: Some(_) } if size >= LEAST_BASIS)
 }
+
+#[cfg(test)]
+mod tests;

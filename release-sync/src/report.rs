@@ -88,6 +88,19 @@ pub struct HostReport {
     pub error: Option<Error>,
 }
 
+/// How much was done once for all hosts of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Payload frames that were encoded.
+    pub frames_encoded: u64,
+    /// Bytes of content and deltas that were handed to the compressor.
+    pub bytes_encoded: u64,
+    /// Times that a file of the source was opened to be sent.
+    pub files_read: u64,
+    /// Bytes of the source that were read to be sent.
+    pub bytes_read: u64,
+}
+
 /// What came of a run over many hosts.
 #[derive(Debug)]
 pub struct Report {
@@ -97,6 +110,8 @@ pub struct Report {
     pub generation: Generation,
     /// Each host, in the order in which they were given.
     pub hosts: Vec<HostReport>,
+    /// What was done once for all of them.
+    pub work: Work,
     /// Wall-clock time of the run, in seconds.
     pub seconds: f64,
 }

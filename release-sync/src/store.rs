@@ -76,8 +76,11 @@ impl Store {
 
     /// What the tree claims to be, and since when (seconds since 1970). A damaged marker is none.
     pub(crate) fn marker(&self) -> io::Result<Option<(Marker, i64)>> {
-        let Some((bytes, mtime)) = read_small(&self.private, b"marker", Marker::MAX_LEN)? else {
-            return Ok(None);
+        let (bytes, mtime) = match read_small(&self.private, b"marker", Marker::MAX_LEN) {
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Ok(None),
+            Ok(None) => return Ok(None),
+            Ok(Some(read)) => read,
+            Err(error) => return Err(error),
         };
         Ok(Marker::decode(&bytes).ok().map(|marker| (marker, mtime)))
     }
@@ -92,9 +95,12 @@ impl Store {
         Ok(read_small(&self.private, b"manifest", MAX_MANIFEST)?.map(|(bytes, _)| bytes))
     }
 
-    /// Writes the manifest of the release that is current from now on.
-    pub(crate) fn set_manifest(&self, manifest: &Manifest) -> io::Result<()> {
-        self.put(b"manifest", &manifest.encode())
+    /// Writes the manifest of the release that is current from now on, or that it is not known.
+    pub(crate) fn set_manifest(&self, manifest: Option<&Manifest>) -> io::Result<()> {
+        match manifest {
+            Some(manifest) => self.put(b"manifest", &manifest.encode()),
+            None => unlink(&self.private, b"manifest"),
+        }
     }
 
     /// What was last known of the tree's files. A missing or damaged index is none: it costs a scan
@@ -109,6 +115,14 @@ impl Store {
         self.put(b"index", index.as_bytes())
     }
 
+    /// Removes what a run that was cut off was about to put in place. Only for whoever has the lock.
+    pub(crate) fn sweep(&self) -> io::Result<()> {
+        let names: [&[u8]; 4] = [b"marker", b"manifest", b"index", UNDER_WAY];
+        names
+            .iter()
+            .try_for_each(|name| unlink(&self.private, &temporary(name)))
+    }
+
     /// Writes back everything that the file system has in memory.
     pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(&self.private)?)
@@ -120,6 +134,8 @@ impl Store {
     }
 }
 
+/// Present while a commit is under way: the name of the undo that it fills.
+const UNDER_WAY: &[u8] = b"commit";
 const MAX_MANIFEST: usize = 1 << 30;
 const MAX_INDEX: usize = 2 << 30;
 
@@ -240,14 +256,23 @@ fn read_small(directory: &Root, name: &[u8], limit: usize) -> io::Result<Option<
     Ok(Some((bytes, stat.st_mtime)))
 }
 
+fn temporary(name: &[u8]) -> Vec<u8> {
+    [name, b".new"].concat()
+}
+
+/// Removes what is no directory. What is not there is removed already.
+fn unlink(directory: impl AsFd, name: &[u8]) -> io::Result<()> {
+    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Replaces a file in one step: temporary, fsync, rename, fsync of the directory.
 fn put(directory: &Root, name: &[u8], content: &[u8]) -> io::Result<()> {
     use std::io::Write;
-    let temporary = [name, b".new"].concat();
-    match rustix::fs::unlinkat(directory, &*temporary, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
-    }
+    let temporary = temporary(name);
+    unlink(directory, &temporary)?;
     let mut file = std::fs::File::from(create(directory.as_fd(), &temporary)?);
     file.write_all(content)?;
     file.sync_all()?;

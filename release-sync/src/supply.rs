@@ -3,6 +3,8 @@
 mod encode;
 mod level;
 mod payload_cache;
+mod readers;
+mod shelf;
 mod source;
 
 pub(crate) use payload_cache::{Answer, PayloadCache};

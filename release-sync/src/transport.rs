@@ -11,6 +11,7 @@
 use std::io;
 use std::time::Duration;
 
+mod child;
 mod greeting;
 mod memory;
 mod pipe;

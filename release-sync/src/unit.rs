@@ -16,7 +16,7 @@ pub(crate) const LARGE_FILE: u64 = 256 << 10;
 const UNIT_BYTES: u64 = 768 << 10;
 
 /// Most entries in a unit: bounds a frame's headers.
-const UNIT_ENTRIES: u32 = 8192;
+pub(crate) const UNIT_ENTRIES: u32 = 8192;
 
 /// The units of a manifest: ranges of entry indices that cover all files.
 #[derive(Debug)]

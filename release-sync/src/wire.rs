@@ -9,12 +9,14 @@ mod frame;
 mod message;
 mod number;
 mod payload;
+#[cfg(test)]
+mod tests;
 mod want;
 
 pub(crate) use frame::{Decoder, Frame, FrameKind, MAGIC, VERSION, greeting};
 pub(crate) use message::{
-    Begin, Fault, FaultKind, Have, Item, Planned, Purpose, Refusal, Settled, Staged, Supply,
-    ToAgent, ToController, Welcome, control,
+    Begin, Fault, FaultKind, Have, Item, MAX_PATTERNS, PATTERN_COST, Planned, Purpose, Refusal,
+    Settled, Staged, Supply, ToAgent, ToController, Welcome, control,
 };
 pub(crate) use payload::{MAX_PAYLOAD_RAW, PartFlags, Payload, PayloadBuilder};
 pub(crate) use want::{Ask, Basis, WANT_WINDOW, Want};

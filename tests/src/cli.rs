@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -30,11 +31,19 @@ pub struct Cli {
     program: PathBuf,
     folder: TempDir,
     head: String,
-    hosts: Vec<(&'static str, SocketAddr)>,
+    hosts: Vec<Target>,
     /// Configuration keys whose files may be root's alone.
     secrets: [(&'static str, PathBuf); 2],
     /// Whose process it is, if not ours.
     user: Option<u32>,
+}
+
+/// A `[[host]]` of the configuration.
+#[derive(Debug)]
+struct Target {
+    name: String,
+    address: SocketAddr,
+    more: String,
 }
 
 /// What a run came to.
@@ -44,6 +53,8 @@ pub struct Run {
     pub code: Option<i32>,
     /// Each line of its output.
     pub events: Vec<Event>,
+    /// When each of them came, from the start.
+    pub times: Vec<Duration>,
     /// What it said in words.
     pub stderr: String,
 }
@@ -94,14 +105,23 @@ impl Cli {
     }
 
     /// From now on, the host of this name is reached at `address`: its own, or that of a proxy.
-    pub fn reach(&mut self, name: &'static str, address: SocketAddr) {
+    pub fn reach(&mut self, name: &str, address: SocketAddr) {
+        self.reach_with(name, address, "");
+    }
+
+    /// The same, with more lines in the host's part of the configuration.
+    pub fn reach_with(&mut self, name: &str, address: SocketAddr, more: &str) {
         self.forget(name);
-        self.hosts.push((name, address));
+        self.hosts.push(Target {
+            name: name.to_owned(),
+            address,
+            more: more.to_owned(),
+        });
     }
 
     /// From now on, nothing is deployed to the host of this name.
     pub fn forget(&mut self, name: &str) {
-        self.hosts.retain(|(other, _)| *other != name);
+        self.hosts.retain(|host| host.name != name);
     }
 
     /// Replaces the value of a key of the configuration.
@@ -110,6 +130,12 @@ impl Cli {
         let old = self.head.lines().find(|line| line.starts_with(&prefix));
         let old = old.unwrap_or_else(|| panic!("no `{key}` in:\n{}", self.head));
         self.head = self.head.replace(old, &format!("{prefix}{value:?}"));
+    }
+
+    /// Replaces a part of the configuration's text.
+    pub fn replace(&mut self, old: &str, new: &str) {
+        assert!(self.head.contains(old), "no `{old}` in:\n{}", self.head);
+        self.head = self.head.replacen(old, new, 1);
     }
 
     /// Adds lines to the configuration: a section.
@@ -179,11 +205,13 @@ impl Cli {
     }
 
     fn configuration(&self) -> String {
-        let host = |(name, address): &(&str, SocketAddr)| {
+        let host = |host: &Target| {
             format!(
-                "[[host]]\nname = {name:?}\naddress = \"{}\"\nport = {}\n",
-                address.ip(),
-                address.port()
+                "[[host]]\nname = {:?}\naddress = \"{}\"\nport = {}\n{}\n",
+                host.name,
+                host.address.ip(),
+                host.address.port(),
+                host.more
             )
         };
         let hosts: String = self.hosts.iter().map(host).collect();
@@ -215,6 +243,13 @@ impl Run {
         let hosts = &self.finished().hosts;
         let host = hosts.iter().find(|host| host.host == name);
         host.unwrap_or_else(|| panic!("nothing of `{name}` in {self:#?}"))
+    }
+
+    /// When a host came to this state, from the start of the run; `None` if it didn't.
+    pub fn reached(&self, name: &str, state: &str) -> Option<Duration> {
+        let is_it = |event: &Event| matches!(event, Event::Host(host) if host.host == name && host.state == state);
+        let at = self.events.iter().position(is_it)?;
+        Some(self.times[at])
     }
 
     /// Fails unless all went as asked, and every host proves that it has the release.
@@ -252,8 +287,13 @@ impl Run {
     }
 }
 
+/// The built agent.
+pub fn agent() -> PathBuf {
+    program().with_file_name("release-agent")
+}
+
 /// `release-cli`, with the agent beside it, where it looks for it.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let built = || {
         let this = std::env::current_exe().expect("a test knows where it is");
         let profile = this

@@ -8,6 +8,7 @@
 //! | [`sshd`] | real SSH servers on loopback, each a host with its own file system view |
 //! | [`proxy`] | a TCP proxy that delays, limits, stalls and cuts |
 //! | [`cli`] | the built `release-cli`, run as an operator does |
+//! | [`engine`] | the library, for what its program has no words for |
 //! | [`scene`] | all of these together: a source, hosts, an operator |
 //! | [`corpora`] | pairs of real releases from public registries |
 //!
@@ -16,6 +17,7 @@
 
 pub mod cli;
 pub mod corpora;
+pub mod engine;
 pub mod judge;
 mod loopback;
 pub mod proxy;

@@ -33,6 +33,7 @@ pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result
     });
     let host = bring(pulling, desk)?;
     let report = Report {
+        work: Default::default(),
         release: host.release,
         // None is given out.
         generation: Generation::default(),

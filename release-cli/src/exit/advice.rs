@@ -159,7 +159,18 @@ fn of_way(error: &Error) -> Option<Advice> {
                 known_hosts.display()
             ),
         ),
+        Error::HostKeyRevoked { .. } => advice(
+            "host-key-revoked",
+            "whoever shows this key is not to be trusted; give the host a new one, and known_hosts too",
+        ),
         Error::KnownHosts { .. } => advice("known-hosts", "check `ssh.known_hosts`"),
+        Error::Identity { .. } => {
+            advice("identity", "check `ssh.identity`: it names a private key")
+        }
+        Error::IdentityLocked { .. } => advice(
+            "identity-locked",
+            "add it to an ssh-agent and set `ssh.agent = true`, or name a key without a passphrase",
+        ),
         Error::Authentication { .. } => advice(
             "authentication",
             "check `ssh.user` and `ssh.identity`, and that the public key is in authorized_keys there",
@@ -194,6 +205,10 @@ fn of_way(error: &Error) -> Option<Advice> {
         Error::NewerAgent { .. } => advice(
             "newer-agent",
             "deploy with a release-cli as new as the agent",
+        ),
+        Error::OlderAgent { .. } => advice(
+            "older-agent",
+            "a forced command starts an old agent there: put this program's release-agent in its place",
         ),
         Error::Cancelled => advice(
             "cancelled",

@@ -5,6 +5,7 @@ use super::*;
 fn report(hosts: impl IntoIterator<Item = (Outcome, Option<Error>)>) -> Report {
     let hosts = hosts.into_iter().enumerate();
     Report {
+        work: Default::default(),
         release: Some(ReleaseId::new(Digest::of(b"tree"))),
         generation: Generation::new(7),
         hosts: hosts

@@ -56,6 +56,7 @@ pub(crate) fn report() -> Report {
         ..Counts::default()
     };
     Report {
+        work: Default::default(),
         release: Some(release()),
         generation: Generation::new(12),
         hosts: vec![

@@ -246,13 +246,14 @@ impl<'a> Reader<'a> {
             1 => Some(self.block()?),
             _ => return Err(self.not_canonical("a name's mark")),
         };
-        if name.is_some_and(|name| name.is_empty() || name.len() > 255) {
-            return Err(self.not_canonical("a name's length"));
-        }
-        Ok(Principal {
+        let principal = Principal {
             id,
             name: name.map(Into::into),
-        })
+        };
+        if !principal.is_valid() {
+            return Err(self.not_canonical("a name's length"));
+        }
+        Ok(principal)
     }
 
     fn entry(&mut self, before: &[u8]) -> Result<Entry, CodecError> {

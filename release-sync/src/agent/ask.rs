@@ -11,7 +11,7 @@ use super::Event;
 use super::limits::Budget;
 use super::streams::Sender;
 use crate::confine::Root;
-use crate::delta::{Blocks, SignatureBuilder};
+use crate::delta::{Blocks, Signature, SignatureBuilder};
 use crate::tree::{Found, FoundKind};
 use crate::unit::Units;
 use crate::wire::{Ask, Basis, ToController, WANT_WINDOW, Want};
@@ -70,7 +70,9 @@ impl Asker {
             };
             let asks: Vec<Ask> = group.iter().map(|lacking| self.ask_for(lacking)).collect();
             let frame = Want::encode(unit, &asks);
-            self.window.take(frame.len());
+            if !self.window.take(frame.len()) {
+                return;
+            }
             if let Ok(mut sizes) = self.sizes.lock() {
                 sizes.insert(unit, frame.len());
             }
@@ -79,29 +81,38 @@ impl Asker {
     }
 
     fn ask_for(&self, lacking: &Lacking) -> Ask {
+        let entry = &self.manifest.entries()[lacking.entry as usize];
         let basis = lacking
             .basis
-            .and_then(|basis| self.basis(&self.tree[basis as usize]));
+            .zip(entry.file())
+            .and_then(|(basis, (size, _))| self.basis(&self.tree[basis as usize], size));
         Ask {
             entry: lacking.entry,
             basis,
         }
     }
 
-    /// The signature of an old file; none if it can't be read or is not as it was: then the whole file
-    /// is asked for.
-    fn basis(&self, found: &Found) -> Option<Basis> {
+    /// The signature of the old file for a new one of `new_size` bytes; none if it can't be read, is not
+    /// as it was, or would not pay: then the whole file is asked for.
+    fn basis(&self, found: &Found, new_size: u64) -> Option<Basis> {
         let FoundKind::File { size, .. } = found.kind else {
             return None;
         };
+        let blocks = Blocks::of(size).filter(|&blocks| pays(blocks, new_size))?;
         let file = self.root.file(&found.path).ok()?;
-        let signature = signature(&file, size).ok()?;
+        let signature = signature(&file, size, blocks).ok()?;
         Some(Basis { size, signature })
     }
 }
 
-fn signature(file: &File, size: u64) -> io::Result<Vec<u8>> {
-    let blocks = Blocks::of(size).ok_or(io::ErrorKind::FileTooLarge)?;
+/// Is the signature shorter than the file that it is to spare? A log that was cut down from a gigabyte
+/// would need more to ask for than to send. It also keeps the signatures of a unit below the unit's own
+/// bytes, so that a want fits its frame.
+fn pays(blocks: Blocks, new_size: u64) -> bool {
+    (Signature::size_for(blocks) as u64) < new_size
+}
+
+fn signature(file: &File, size: u64, blocks: Blocks) -> io::Result<Vec<u8>> {
     let mut builder = SignatureBuilder::new(blocks);
     let mut buffer = vec![0; builder.piece_length().min(size as usize)];
     let mut offset = 0;
@@ -112,4 +123,21 @@ fn signature(file: &File, size: u64) -> io::Result<Vec<u8>> {
         offset += piece as u64;
     }
     builder.finish().map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_signature_longer_than_the_new_file_does_not_pay() {
+        let pays = |old, new| pays(Blocks::of(old).unwrap(), new);
+        assert!(pays(1 << 30, 1 << 30));
+        assert!(pays(1024, 1024));
+        assert!(!pays(1 << 30, 1 << 19));
+        assert!(!pays(1024, 40));
+        assert!(!pays(Blocks::MAX_BASIS, 1 << 20));
+    }
 }

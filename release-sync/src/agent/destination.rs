@@ -1,18 +1,20 @@
 //! The destination as a session finds it.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use release_core::{Manifest, Marker, Proof, ProofClass, RelPath, ReleaseId};
 
+use super::claim::{self, Claim};
 use super::fault::Failure;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::filter::Filter;
 use crate::plan::Owners;
 use crate::scan::{Names, Scan, ScanOptions, Written, scan_tree};
-use crate::store::{self, Lock, Store, Undo};
+use crate::store::{self, Lock, Store, Undo, discard_stages};
 use crate::tree::FoundKind;
 use crate::wire::{Begin, FaultKind, Have, Purpose, Settled, Staged, ToController, Welcome};
 
@@ -25,6 +27,8 @@ pub(super) struct Destination {
     pub(super) names: Names,
     /// What the tree claims to be.
     pub(super) marker: Option<Marker>,
+    /// Is the manifest in `.release` that of the marker's release?
+    claim_is_whole: bool,
     /// What it is; `None` where something can't be read.
     pub(super) observed: Option<Manifest>,
     pub(super) superuser: bool,
@@ -41,7 +45,6 @@ impl Destination {
         let unusable = |doing: &'static str| {
             move |error: io::Error| Failure::io(FaultKind::Destination, doing, &error)
         };
-        let filter = filter_of(&begin)?;
         let tree = open_tree(&begin.destination, limit, true).map_err(unusable("opening it"))?;
         if begin.require_mount && !store::is_mount(&tree).map_err(unusable("looking at it"))? {
             return Err(Failure::new(FaultKind::NotMounted, ""));
@@ -49,8 +52,9 @@ impl Destination {
         let welcome = welcome(Some(&tree));
         let store = Store::open(tree).map_err(unusable("making .release in it"))?;
         let lock = Lock::take(&store.private, &begin.holder)?;
-        let marker = store.marker().map_err(unusable("reading its marker"))?;
-        if let Some((marker, _)) = marker
+        store.sweep().map_err(unusable("clearing .release"))?;
+        let claim = Claim::read(&store).map_err(unusable("reading its marker"))?;
+        if let Some((marker, _)) = claim.marker
             && marker.generation > begin.generation
             && begin.purpose == Purpose::Push
         {
@@ -58,7 +62,8 @@ impl Destination {
         }
         let superuser = welcome.superuser;
         sender.send(&ToController::Welcome(welcome));
-        let names = names_of(&begin, &store);
+        let names = claim.names(&begin);
+        let filter = claim.filter(&begin)?;
         let scan =
             observe(&begin, Some(&store), &store.tree, &filter).map_err(unusable("scanning it"))?;
         let observed = scan.manifest(&names).ok();
@@ -66,20 +71,41 @@ impl Destination {
             &scan,
             observed.as_ref(),
             superuser,
-            marker,
+            &claim,
         )));
-        let marker = marker.map(|(marker, _)| marker);
         Ok(Self {
             begin,
             store,
             scan,
             filter,
             names,
-            marker,
+            marker: claim.marker.map(|(marker, _)| marker),
+            claim_is_whole: claim.is_whole(),
             observed,
             superuser,
             _lock: lock,
         })
+    }
+
+    /// Makes the scan one that serves a release. What is protected is not looked at unless the release
+    /// has it, and the first scan went by the release before.
+    pub(super) fn look_for(&mut self, release: &Manifest) -> Result<(), Failure> {
+        if self.begin.protect.is_empty() {
+            return Ok(());
+        }
+        let filter = claim::filter(&self.begin, Some(release))?;
+        if filter.spares_as(&self.filter) {
+            return Ok(());
+        }
+        self.filter = filter;
+        self.scan = observe(
+            &self.begin,
+            Some(&self.store),
+            &self.store.tree,
+            &self.filter,
+        )
+        .map_err(|error| Failure::io(FaultKind::Destination, "scanning it", &error))?;
+        Ok(())
     }
 
     /// What is said of a tree that is the release already.
@@ -114,7 +140,12 @@ impl Destination {
                 "the tree was said to be the release, but is unread",
             )
         })?;
-        self.record(release, observed, &self.scan)
+        // Where owners don't count this may be the manifest of a release that differs in them; then
+        // there is none until the next release comes.
+        let manifest = Some(observed).filter(|observed| observed.release_id() == release);
+        let standing = self.standing().map_or(release, |tree| tree.release_id());
+        self.record(release, manifest, &self.scan)
+            .and_then(|()| self.conclude(standing))
             .map_err(|error| Failure::io(FaultKind::Destination, "writing the marker", &error))?;
         let proof = self.proof_of(release, observed);
         Ok(Settled {
@@ -129,7 +160,7 @@ impl Destination {
     pub(super) fn record(
         &self,
         release: ReleaseId,
-        manifest: &Manifest,
+        manifest: Option<&Manifest>,
         scan: &Scan,
     ) -> io::Result<()> {
         if !scan.index_is_current {
@@ -143,13 +174,35 @@ impl Destination {
             release,
             generation: self.begin.generation,
         };
-        if self.marker.map(|marker| marker.release) != Some(release) {
+        if !self.claim_is_whole || self.marker.map(|marker| marker.release) != Some(release) {
             self.store.set_manifest(manifest)?;
         }
         if self.marker != Some(marker) {
             self.store.set_marker(&marker)?;
         }
         Ok(())
+    }
+
+    /// The tree as it is, as a release to go back to. Where owners don't count, it is the one that it
+    /// claims to be if it is that but for them.
+    pub(super) fn standing(&self) -> Option<Cow<'_, Manifest>> {
+        let observed = self.observed.as_ref()?;
+        if !self.superuser {
+            let class = ProofClass::WithoutOwner;
+            let claimed = Claim::read(&self.store)
+                .ok()
+                .and_then(|claim| claim.manifest());
+            if let Some(claimed) = claimed.filter(|own| own.proof(class) == observed.proof(class)) {
+                return Some(Cow::Owned(claimed));
+            }
+        }
+        Some(Cow::Borrowed(observed))
+    }
+
+    /// Clears away what runs that were cut off have left, now that nothing had to be changed.
+    pub(super) fn conclude(&self, standing: ReleaseId) -> io::Result<()> {
+        Undo::conclude(&self.store, standing)?;
+        discard_stages(&self.store.private)
     }
 
     /// The tree that the last commit displaced.
@@ -200,28 +253,6 @@ pub(super) fn owners_of(manifest: &Manifest, names: &Names) -> Owners {
     }
 }
 
-pub(super) fn filter_of(begin: &Begin) -> Result<Filter, Failure> {
-    let patterns: Vec<String> = begin
-        .exclude
-        .iter()
-        .chain(&begin.protect)
-        .cloned()
-        .collect();
-    Filter::new(&patterns).map_err(|error| Failure::new(FaultKind::Protocol, error.to_string()))
-}
-
-/// Names of users and groups. Numbers that the last release's owners have here are called by its names,
-/// so that its digest comes out again.
-pub(super) fn names_of(begin: &Begin, store: &Store) -> Names {
-    let mut names = Names::system(begin.numeric_owner);
-    if let Ok(Some(bytes)) = store.manifest()
-        && let Ok((users, groups)) = Manifest::decode_principals(&bytes)
-    {
-        names.prefer(&users, &groups);
-    }
-    names
-}
-
 pub(super) fn welcome(tree: Option<&Root>) -> Welcome {
     let space = tree.and_then(|tree| rustix::fs::fstatvfs(tree).ok());
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
@@ -240,12 +271,12 @@ pub(super) fn have(
     scan: &Scan,
     observed: Option<&Manifest>,
     superuser: bool,
-    marker: Option<(Marker, i64)>,
+    claim: &Claim,
 ) -> Have {
-    let classes: &[ProofClass] = if superuser {
-        &[ProofClass::Full]
-    } else {
-        &[ProofClass::Full, ProofClass::WithoutOwner]
+    // Without its owners a release can be taken for another, and is only where its manifest is known.
+    let classes: &[ProofClass] = match superuser || !claim.is_whole() {
+        true => &[ProofClass::Full],
+        false => &[ProofClass::Full, ProofClass::WithoutOwner],
     };
     let proofs = observed
         .map(|manifest| classes.iter().map(|&class| manifest.proof(class)).collect())
@@ -258,7 +289,7 @@ pub(super) fn have(
         (n + 1, sum.saturating_add(size))
     });
     Have {
-        marker,
+        marker: claim.marker,
         proofs,
         intact: None,
         files,

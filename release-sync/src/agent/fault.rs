@@ -49,6 +49,13 @@ impl From<Violation> for Failure {
     }
 }
 
+/// What a controller's patterns are refused with.
+impl From<crate::Error> for Failure {
+    fn from(error: crate::Error) -> Self {
+        Self::new(FaultKind::Protocol, chain(&error))
+    }
+}
+
 impl From<LockError> for Failure {
     fn from(error: LockError) -> Self {
         match error {

@@ -1,6 +1,6 @@
 //! What bounds an agent's memory and patience.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Bytes from the controller that are in memory at one time, compressed content included.
@@ -15,6 +15,9 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 /// Something is said at least this often.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// Longest wait, at the end, for a controller to take what was said to it.
+pub(super) const FAREWELL: Duration = Duration::from_secs(10);
+
 /// Progress is told at most this often.
 pub(super) const PROGRESS: Duration = Duration::from_millis(100);
 
@@ -25,39 +28,54 @@ pub(super) const PROGRESS: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: usize,
-    used: Mutex<usize>,
+    state: Mutex<State>,
     freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    used: usize,
+    closed: bool,
 }
 
 impl Budget {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            used: Mutex::new(0),
+            state: Mutex::default(),
             freed: Condvar::new(),
         }
     }
 
-    /// Waits until there is room, and takes it.
-    pub(super) fn take(&self, amount: usize) {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |used: &mut usize| *used > 0 && *used + amount > self.limit;
-        let mut used = self
-            .freed
-            .wait_while(used, full)
-            .unwrap_or_else(PoisonError::into_inner);
-        *used += amount;
+    /// Waits until there is room, and takes it. `false` once nobody will give anything back.
+    pub(super) fn take(&self, amount: usize) -> bool {
+        let full =
+            |state: &mut State| !state.closed && state.used > 0 && state.used + amount > self.limit;
+        let state = self.freed.wait_while(self.state(), full);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        state.used += amount;
+        !state.closed
     }
 
     /// Takes without waiting, over the limit if need be.
     pub(super) fn take_now(&self, amount: usize) {
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) += amount;
+        self.state().used += amount;
     }
 
     /// Gives back.
     pub(super) fn give_back(&self, amount: usize) {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        *used = used.saturating_sub(amount);
+        let mut state = self.state();
+        state.used = state.used.saturating_sub(amount);
         self.freed.notify_all();
+    }
+
+    /// The session is over: whoever waits need not.
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.freed.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,9 +6,12 @@ use std::path::Path;
 
 use release_core::{Manifest, ProofClass, ReleaseId};
 
-use super::destination::{filter_of, have, names_of, observe, open_tree, owners_of, welcome};
+use super::claim::{self, Claim};
+use super::destination::{have, observe, open_tree, owners_of, welcome};
 use super::fault::Failure;
 use super::streams::Sender;
+use crate::confine::Root;
+use crate::filter::Filter;
 use crate::plan::{self, Owners, Plan, Situation};
 use crate::scan::{Names, Scan};
 use crate::store::{Keepsakes, Store};
@@ -20,9 +23,13 @@ const ITEMS: usize = 32 << 10;
 /// A destination that was looked at.
 pub(super) struct Sight {
     begin: Begin,
-    /// `None` where `.release` or the whole destination does not exist yet.
-    store: Option<Store>,
     /// `None` where the destination does not exist yet.
+    tree: Option<Root>,
+    /// `None` where `.release` does not exist yet.
+    store: Option<Store>,
+    claim: Claim,
+    /// What the scan left alone.
+    filter: Filter,
     scan: Option<Scan>,
     names: Names,
     superuser: bool,
@@ -35,9 +42,8 @@ impl Sight {
         limit: Option<&Path>,
         sender: &Sender,
     ) -> Result<Option<Self>, Failure> {
-        let unusable =
-            |error: io::Error| Failure::io(FaultKind::Destination, "looking at it", &error);
-        let filter = filter_of(&begin)?;
+        // Refused before anything is looked at, like everything that makes no sense.
+        claim::filter(&begin, None)?;
         let tree = match open_tree(&begin.destination, limit, false) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             other => Some(other.map_err(unusable)?),
@@ -48,52 +54,61 @@ impl Sight {
         if begin.purpose == Purpose::Probe {
             return Ok(None);
         }
+        let again = tree
+            .as_ref()
+            .map(Root::try_clone)
+            .transpose()
+            .map_err(unusable)?;
+        let store = again
+            .map(Store::open_existing)
+            .transpose()
+            .map_err(unusable)?;
+        let store = store.and_then(Result::ok);
+        let claim = store
+            .as_ref()
+            .map(Claim::read)
+            .transpose()
+            .map_err(unusable)?;
+        let claim = claim.unwrap_or_default();
         let mut sight = Self {
-            names: Names::system(begin.numeric_owner),
-            store: None,
+            names: claim.names(&begin),
+            filter: claim.filter(&begin)?,
             scan: None,
-            superuser,
             begin,
+            tree,
+            store,
+            claim,
+            superuser,
         };
-        if let Some(tree) = tree {
-            let scan = match Store::open_existing(tree).map_err(unusable)? {
-                Ok(store) => {
-                    sight.names = names_of(&sight.begin, &store);
-                    let scan = observe(&sight.begin, Some(&store), &store.tree, &filter);
-                    sight.store = Some(store);
-                    scan
-                }
-                Err(tree) => observe(&sight.begin, None, &tree, &filter),
-            };
-            sight.scan = Some(scan.map_err(unusable)?);
-        }
-        let have = sight.have().map_err(unusable)?;
-        sender.send(&ToController::Have(have));
+        sight.observe()?;
+        sender.send(&ToController::Have(sight.have()));
         Ok(matches!(sight.begin.purpose, Purpose::Plan { .. }).then_some(sight))
     }
 
-    fn have(&self) -> io::Result<Have> {
+    fn observe(&mut self) -> Result<(), Failure> {
+        if let Some(tree) = &self.tree {
+            let scan = observe(&self.begin, self.store.as_ref(), tree, &self.filter);
+            self.scan = Some(scan.map_err(unusable)?);
+        }
+        Ok(())
+    }
+
+    fn have(&self) -> Have {
         let Some(scan) = &self.scan else {
-            return Ok(Have {
+            return Have {
                 marker: None,
                 proofs: Vec::new(),
                 intact: None,
                 files: 0,
                 bytes: 0,
-            });
+            };
         };
-        let marker = self
-            .store
-            .as_ref()
-            .map(Store::marker)
-            .transpose()?
-            .flatten();
         let observed = scan.manifest(&self.names).ok();
-        let mut have = have(scan, observed.as_ref(), self.superuser, marker);
-        if let (Purpose::Inspect, Some((marker, _))) = (self.begin.purpose, marker) {
+        let mut have = have(scan, observed.as_ref(), self.superuser, &self.claim);
+        if let (Purpose::Inspect, Some((marker, _))) = (self.begin.purpose, have.marker) {
             have.intact = self.class_of(marker.release, observed.as_ref());
         }
-        Ok(have)
+        have
     }
 
     /// In which class the tree is the release that it claims to be: by its digest, or else because
@@ -102,21 +117,25 @@ impl Sight {
         if observed?.release_id() == release {
             return Some(ProofClass::Full);
         }
-        let claimed = Manifest::decode(&self.store.as_ref()?.manifest().ok()??).ok()?;
+        let claimed = self.claim.manifest()?;
         let class = if self.superuser {
             ProofClass::Full
         } else {
             ProofClass::WithoutOwner
         };
-        let is_so = claimed.release_id() == release
-            && self
-                .compare(&claimed, self.owners(&claimed).as_ref(), &[])
-                .is_empty();
+        let is_so = self
+            .compare(&claimed, self.owners(&claimed).as_ref(), &[])
+            .is_empty();
         is_so.then_some(class)
     }
 
     /// Says what a push of this release would do.
-    pub(super) fn plan(&self, manifest: &Manifest, sender: &Sender) -> Result<(), Failure> {
+    pub(super) fn plan(mut self, manifest: &Manifest, sender: &Sender) -> Result<(), Failure> {
+        let filter = claim::filter(&self.begin, Some(manifest))?;
+        if !filter.spares_as(&self.filter) {
+            self.filter = filter;
+            self.observe()?;
+        }
         let keepsakes = match &self.store {
             Some(store) => Keepsakes::gather(store, manifest.release_id()).map_err(|error| {
                 Failure::io(FaultKind::Destination, "looking at what is kept", &error)
@@ -158,6 +177,10 @@ impl Sight {
             delete: self.begin.delete,
         })
     }
+}
+
+fn unusable(error: io::Error) -> Failure {
+    Failure::io(FaultKind::Destination, "looking at it", &error)
 }
 
 fn send_items(items: impl Iterator<Item = Item>, sender: &Sender) {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -22,6 +23,9 @@ use crate::store::{Commit, Keepsakes, Stage, Undo, WriteError, discard_stages};
 use crate::unit::Units;
 use crate::wire::{Ask, FaultKind, Payload, Refusal, Settled, Staged, ToController, Want};
 
+/// Longest path in a note, in characters.
+const MAX_SHOWN: usize = 300;
+
 /// A release that is being staged.
 pub(super) struct Staging {
     destination: Destination,
@@ -34,14 +38,12 @@ pub(super) struct Staging {
     want_sizes: Arc<Mutex<HashMap<u32, usize>>>,
     may_ask: bool,
     /// Files that are neither staged nor refused yet.
-    pending: u64,
+    pending: HashSet<u32>,
     /// Is every want sent?
     asked: bool,
     complete: bool,
     /// Files whose content comes from another entry, by that entry.
     twins: HashMap<u32, Vec<u32>>,
-    /// Files that were asked for as a whole because a delta or a local copy was not right.
-    retried: HashSet<u32>,
     written: Written,
     refused: u64,
     progress: (u64, u64),
@@ -61,6 +63,7 @@ impl Staging {
     ) -> Result<Self, Failure> {
         let unusable = |error: io::Error| Failure::io(FaultKind::Destination, "staging", &error);
         let mut destination = destination;
+        destination.look_for(&manifest)?;
         let release = manifest.release_id();
         let owners = destination
             .superuser
@@ -92,6 +95,8 @@ impl Staging {
                 .iter()
                 .map(|lacking| (lacking.entry, lacking.basis))
                 .collect(),
+            retried: Mutex::default(),
+            given_up: AtomicBool::new(false),
             budget: Arc::clone(budget),
         });
         let units = Arc::new(Units::of(&shared.manifest));
@@ -100,11 +105,10 @@ impl Staging {
             pool: Pool::start(&shared, events),
             window: Arc::new(ask::window()),
             want_sizes: Arc::default(),
-            pending: 0,
+            pending: HashSet::new(),
             asked: false,
             complete: false,
             twins: HashMap::new(),
-            retried: HashSet::new(),
             written: Written::default(),
             refused: 0,
             progress: (0, 0),
@@ -170,7 +174,7 @@ impl Staging {
             let Action::File(origin) = step.action else {
                 continue;
             };
-            self.pending += 1;
+            self.pending.insert(step.entry);
             match origin {
                 Origin::Wanted { .. } => {}
                 Origin::Twin(other) => self.twins.entry(other).or_default().push(step.entry),
@@ -237,12 +241,15 @@ impl Staging {
         } = file;
         let manifest = Arc::clone(&self.shared.manifest);
         let entry = &manifest.entries()[index as usize];
-        let Some((size, digest)) = entry.file() else {
-            return Ok(());
+        let Some((size, digest)) = entry.file().filter(|_| self.pending.contains(&index)) else {
+            return Err(Failure::new(
+                FaultKind::Protocol,
+                "a file that was there already",
+            ));
         };
         match result {
             Ok(staged) => {
-                self.pending -= 1;
+                self.pending.remove(&index);
                 self.staged.literal_bytes += staged.literal;
                 self.staged.matched_bytes += staged.matched;
                 self.staged.local_bytes += staged.local;
@@ -260,14 +267,14 @@ impl Staging {
                 return Err(self.disk(&error));
             }
             // What was here is not what it was taken for, or the delta did not come out right.
-            Err(_) if self.may_ask && self.retried.insert(index) => {
+            Err(_) if self.may_ask && self.shared.retry(index) => {
                 self.ask_again(index, sender);
             }
             Err(error) => {
-                self.pending -= 1;
+                self.pending.remove(&index);
                 self.refuse(index, &chain(&error), sender);
                 for twin in self.twins.remove(&index).unwrap_or_default() {
-                    self.pending -= 1;
+                    self.pending.remove(&twin);
                     self.refuse(twin, "the file with the same content failed", sender);
                 }
             }
@@ -291,7 +298,7 @@ impl Staging {
 
     /// What to say when all is staged or refused; only once.
     pub(super) fn complete(&mut self) -> Option<Staged> {
-        if self.complete || !self.asked || self.pending > 0 {
+        if self.complete || !self.asked || !self.pending.is_empty() {
             return None;
         }
         self.complete = true;
@@ -336,6 +343,13 @@ impl Staging {
         let committed = commit
             .run()
             .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
+        for &(old, entry) in &committed.untouched {
+            let (old, entry) = (&tree[old as usize], &manifest.entries()[entry as usize]);
+            if let Some((size, digest)) = old.file() {
+                self.written
+                    .insert(old.stamp.inode, size, entry.meta.mtime, digest);
+            }
+        }
         settle_now();
         let scan = observe_after(&self.destination, &self.written)
             .map_err(failed("scanning the new tree"))?;
@@ -356,8 +370,8 @@ impl Staging {
             });
         }
         self.destination
-            .record(release, manifest, &scan)
-            .and_then(|()| commit.clean_up())
+            .record(release, Some(manifest), &scan)
+            .and_then(|()| self.conclude(commit))
             .map_err(failed("writing the marker"))?;
         Ok(Settled {
             proof,
@@ -383,15 +397,25 @@ impl Staging {
         if !self.destination.begin.keep_undo || self.plan.is_empty() {
             return Ok(None);
         }
-        let Some(observed) = &self.destination.observed else {
+        let Some(old) = self.destination.standing() else {
             return Ok(None);
         };
-        Undo::begin(
-            &self.destination.store,
-            observed,
-            self.destination.marker.as_ref(),
-        )
-        .map(Some)
+        // Only going back asks for nothing.
+        let restored = (!self.may_ask).then_some(self.release);
+        let Destination { store, marker, .. } = &self.destination;
+        Undo::begin(store, &old, marker.as_ref(), restored).map(Some)
+    }
+
+    /// Clears away what a proven tree needs no more. One that needed no change keeps its undo.
+    fn conclude(&self, commit: Commit<'_>) -> io::Result<()> {
+        if !self.plan.is_empty() {
+            return commit.clean_up();
+        }
+        let standing = self
+            .destination
+            .standing()
+            .map_or(self.release, |tree| tree.release_id());
+        self.destination.conclude(standing)
     }
 
     fn is_proof(&self, proof: &release_core::Proof) -> bool {
@@ -399,10 +423,11 @@ impl Staging {
     }
 
     /// The disk fails us. If it is full, what is staged gives its room back.
-    fn disk(&self, error: &io::Error) -> Failure {
+    fn disk(&mut self, error: &io::Error) -> Failure {
         let failure = Failure::io(FaultKind::Internal, "staging", error);
+        self.pool.give_up(&self.shared);
         if failure.kind == FaultKind::NoSpace {
-            // Writers that are still at work fail as well; the next run sifts what they leave.
+            // If that fails as well the next run sifts what is left.
             let _ = discard_stages(&self.destination.store.private);
         }
         failure
@@ -411,6 +436,8 @@ impl Staging {
     fn note_kept(&mut self) {
         for &old in self.plan.kept.iter().take(10) {
             let path = &self.shared.tree[old as usize].path;
+            // A path can be as long as a frame; all that it is for here is to be read by people.
+            let path: String = path.to_string().chars().take(MAX_SHOWN).collect();
             let note = format!("`{path}` stays: something in it is excluded or protected");
             self.staged.notes.push(note);
         }
@@ -418,6 +445,14 @@ impl Staging {
             let note = "owners were left alone: only root can set them";
             self.staged.notes.push(note.to_owned());
         }
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Whoever still asks or writes has nobody left to do it for.
+        self.window.close();
+        self.shared.given_up.store(true, Ordering::Relaxed);
     }
 }
 

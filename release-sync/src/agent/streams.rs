@@ -1,13 +1,13 @@
 //! The agent's input and output, each with a thread of its own.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex};
 
 use super::Event;
-use super::limits::{Budget, KEEP_ALIVE};
-use crate::wire::{self, ToController};
+use super::limits::{Budget, FAREWELL, KEEP_ALIVE};
+use crate::wire::{self, ToAgent, ToController};
 
 /// Bytes that are read at once.
 const READ: usize = 256 << 10;
@@ -23,10 +23,8 @@ pub(super) fn start_reader(
         loop {
             let event = match input.read(&mut buffer) {
                 Ok(0) => Event::End,
-                Ok(count) => {
-                    budget.take(count);
-                    Event::Bytes(buffer[..count].to_vec())
-                }
+                Ok(count) if budget.take(count) => Event::Bytes(buffer[..count].to_vec()),
+                Ok(_) => return,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(_) => Event::End,
             };
@@ -45,13 +43,24 @@ pub(super) fn start_reader(
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     frames: mpsc::Sender<Vec<u8>>,
-    thread: Arc<std::sync::Mutex<Option<JoinHandle<()>>>>,
+    /// Are the messages those of a controller?
+    exchanged: Arc<AtomicBool>,
+    /// Is disconnected when the thread ends.
+    ended: Arc<Mutex<mpsc::Receiver<()>>>,
 }
 
 impl Sender {
     pub(super) fn start(mut output: impl Write + Send + 'static) -> Self {
         let (frames, queue) = mpsc::channel::<Vec<u8>>();
-        let thread = std::thread::spawn(move || {
+        let (running, ended) = mpsc::channel::<()>();
+        let exchanged = Arc::new(AtomicBool::new(false));
+        let is_exchanged = Arc::clone(&exchanged);
+        let keep_alive = move || match is_exchanged.load(Ordering::Relaxed) {
+            true => wire::control(&ToAgent::KeepAlive),
+            false => wire::control(&ToController::KeepAlive),
+        };
+        std::thread::spawn(move || {
+            let _running = running;
             // A controller that is gone is noticed by the reader, too.
             let mut say = |bytes: &[u8]| output.write_all(bytes).and_then(|()| output.flush());
             if say(&wire::greeting()).is_err() {
@@ -61,7 +70,7 @@ impl Sender {
                 let said = match queue.recv_timeout(KEEP_ALIVE) {
                     Ok(frame) if frame.is_empty() => return,
                     Ok(frame) => say(&frame),
-                    Err(RecvTimeoutError::Timeout) => say(&wire::control(&ToController::KeepAlive)),
+                    Err(RecvTimeoutError::Timeout) => say(&keep_alive()),
                     Err(RecvTimeoutError::Disconnected) => return,
                 };
                 if said.is_err() {
@@ -71,8 +80,14 @@ impl Sender {
         });
         Self {
             frames,
-            thread: Arc::new(std::sync::Mutex::new(Some(thread))),
+            exchanged,
+            ended: Arc::new(Mutex::new(ended)),
         }
+    }
+
+    /// From now on, what is said for want of anything else is what a controller says.
+    pub(super) fn exchange_roles(&self) {
+        self.exchanged.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn send(&self, message: &ToController) {
@@ -84,12 +99,13 @@ impl Sender {
         let _ = self.frames.send(frame);
     }
 
-    /// Waits until everything was sent.
-    pub(super) fn finish(&self) {
-        self.send_frame(Vec::new());
-        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
-        if let Some(thread) = thread {
-            let _ = thread.join();
+    /// Waits until everything was sent, but not for long if the controller takes nothing.
+    pub(super) fn finish(self) {
+        let Self { frames, ended, .. } = self;
+        // An empty frame is the last; other senders of this queue may outlive us.
+        let _ = frames.send(Vec::new());
+        if let Ok(ended) = ended.lock() {
+            let _ = ended.recv_timeout(FAREWELL);
         }
     }
 }

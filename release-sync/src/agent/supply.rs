@@ -41,13 +41,19 @@ pub(super) fn give_out(
         doing: "giving out",
         source,
     };
+    sender.exchange_roles();
     let result = scan(supply, limit).and_then(|source| {
         let (transport, mut heard, said) = memory_pair(MEMORY).map_err(failed)?;
         std::thread::scope(|scope| {
             let session = scope.spawn(|| converse(supply, &source, transport));
             let voice = scope.spawn(move || {
+                // This process has greeted at its start.
+                let mut greeting = wire::greeting();
+                let greeted = heard.read_exact(&mut greeting);
                 let mut buffer = vec![0; 64 << 10];
-                while let Ok(count @ 1..) = heard.read(&mut buffer) {
+                while greeted.is_ok()
+                    && let Ok(count @ 1..) = heard.read(&mut buffer)
+                {
                     sender.send_frame(buffer[..count].to_vec());
                 }
             });
@@ -57,7 +63,6 @@ pub(super) fn give_out(
         })
     });
     if let Err(error) = result {
-        sender.send_frame(wire::greeting());
         sender.send_frame(control(&ToAgent::Refuse(
             chain(&error).chars().take(2000).collect(),
         )));
@@ -126,6 +131,7 @@ fn converse(
         transport: &mut transport,
         session: &mut session,
         cache: Some(&cache),
+        reader: 0,
         waker: &waker,
         cancel: &Cancel::default(),
         paces: &[],

@@ -1,10 +1,11 @@
 //! Writers: threads that turn payload and local content into staged files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use release_core::{Entry, Manifest, Timestamp};
@@ -69,7 +70,32 @@ pub(super) struct Shared {
     pub(super) owners: Option<Owners>,
     /// Entries that are asked for, and the file of the tree that a delta of it refers to.
     pub(super) lacking: HashMap<u32, Option<u32>>,
+    /// Entries that are asked for as a whole because a delta or a local copy was not right.
+    pub(super) retried: Mutex<HashSet<u32>>,
+    /// Set when nothing more need be staged: writers then only empty their queues.
+    pub(super) given_up: AtomicBool,
     pub(super) budget: Arc<Budget>,
+}
+
+impl Shared {
+    /// Notes that an entry is asked for as a whole. Was it not before?
+    pub(super) fn retry(&self, entry: u32) -> bool {
+        self.retried
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(entry)
+    }
+
+    fn is_retried(&self, entry: u32) -> bool {
+        self.retried
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&entry)
+    }
+
+    fn is_asked_for(&self, entry: u32) -> bool {
+        self.lacking.contains_key(&entry) || self.is_retried(entry)
+    }
 }
 
 /// The writers of a session.
@@ -119,6 +145,12 @@ impl Pool {
         let _ = self.queues[self.next].send(Task::Local { entry, origin });
     }
 
+    /// Lets the writers do no more than they have begun, and waits for them.
+    pub(super) fn give_up(&mut self, shared: &Shared) {
+        shared.given_up.store(true, Ordering::Relaxed);
+        self.join();
+    }
+
     /// Waits until the writers are done.
     pub(super) fn join(&mut self) {
         self.queues.clear();
@@ -139,6 +171,9 @@ struct Writer {
 impl Writer {
     fn run(mut self, tasks: &Receiver<Task>, events: &Sender<Event>) {
         while let Ok(task) = tasks.recv() {
+            if self.shared.given_up.load(Ordering::Relaxed) {
+                continue;
+            }
             let outcome = match task {
                 Task::Payload(body) => {
                     let outcome = self.payload(&body);
@@ -167,8 +202,9 @@ impl Writer {
                 Ok(part) => part,
                 Err(error) => return Outcome::Nonsense(error.to_string()),
             };
-            if !self.shared.lacking.contains_key(&entry) {
-                return Outcome::Nonsense(String::from("a file that was not asked for"));
+            // Hosts that lack most of a unit are sent all of it.
+            if !self.shared.is_asked_for(entry) {
+                continue;
             }
             files.extend(self.part(payload.unit, entry, flags, ops));
         }
@@ -217,7 +253,9 @@ impl Writer {
         let (size, _) = entry.file().ok_or(WriteError::Damaged)?;
         let file = self.create(entry)?;
         let basis = match shared.lacking.get(&index) {
-            Some(Some(old)) => self.open_old(&shared.tree[*old as usize]),
+            Some(Some(old)) if !shared.is_retried(index) => {
+                self.open_old(&shared.tree[*old as usize])
+            }
             _ => None,
         };
         Ok(FileWriter::new(file, size, basis))

@@ -133,10 +133,15 @@ pub(crate) enum SignatureError {
 }
 
 impl Signature {
+    /// Bytes of the signature of a basis that is cut into `blocks`.
+    pub(crate) fn size_for(blocks: Blocks) -> usize {
+        blocks.count() as usize * SUM_SIZE
+    }
+
     /// Takes the bytes that a host gives as the signature of its basis of `basis_size` bytes.
     pub(crate) fn parse(sums: Vec<u8>, basis_size: u64) -> Result<Self, SignatureError> {
         let blocks = Blocks::of(basis_size).ok_or(SignatureError::Basis { basis_size })?;
-        let expected = blocks.count() as usize * SUM_SIZE;
+        let expected = Self::size_for(blocks);
         if sums.len() != expected {
             return Err(SignatureError::Length {
                 basis_size,

@@ -17,7 +17,6 @@ use release_core::{Generation, escape};
 
 use super::reach::{self, Agents, Reached};
 use crate::agent::{Received, receive};
-use crate::filter::Filter;
 use crate::session::error_of;
 use crate::transport::{Transport, Waker};
 use crate::wire::{self, Begin, Purpose, Supply, ToAgent, control};
@@ -88,8 +87,7 @@ fn bring(
     monitor: &dyn Monitor,
     counts: &mut Counts,
 ) -> Result<Received, Error> {
-    Filter::new(&options.exclude)?;
-    Filter::new(&options.protect)?;
+    super::check_patterns(options)?;
     if matches!(host.reach, Reach::Ssh(_)) && options.ssh.is_none() {
         return Err(Error::NoSshOptions(host.name.clone()));
     }

@@ -22,6 +22,8 @@ const MOST_NOTES: usize = 20;
 /// A host that is being visited.
 pub(super) struct Visit<'a> {
     host: &'a Host,
+    /// Its place among the hosts of the run.
+    number: usize,
     run: &'a Run<'a>,
     started: Instant,
 }
@@ -44,9 +46,10 @@ struct Findings {
 }
 
 impl<'a> Visit<'a> {
-    pub(super) fn new(host: &'a Host, run: &'a Run<'a>) -> Self {
+    pub(super) fn new((number, host): (usize, &'a Host), run: &'a Run<'a>) -> Self {
         Self {
             host,
+            number,
             run,
             started: Instant::now(),
         }
@@ -89,6 +92,7 @@ impl<'a> Visit<'a> {
             transport: transport.as_mut(),
             session: &mut session,
             cache: cache.as_ref(),
+            reader: self.number,
             waker,
             cancel,
             paces: &paces,

@@ -33,7 +33,7 @@ impl Scan {
         names: &Names,
         counts: impl Fn(&RelPath) -> bool,
     ) -> Result<Manifest, IncompleteScan> {
-        if let Some((path, _)) = self.unreadable.first() {
+        if let Some((path, _)) = self.unreadable.iter().find(|(path, _)| counts(path)) {
             return Err(IncompleteScan::Unreadable(path.clone()));
         }
         let mut users = Table::default();

@@ -91,6 +91,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const LOOKAHEAD: usize = 8;
 /// While less than this waits to be sent, more is asked of the answers, in bytes.
 const LOW_WATER: usize = 1 << 20;
+/// Messages that only show that the agent is alive, at the start and for each second. A good one sends at
+/// most a dozen a second.
+const SMALL_TALK: (u64, u64) = (100, 20);
 /// An agent may ask twice for a file: once for a delta, once for the whole.
 const MOST_ASKS: u8 = 2;
 
@@ -116,6 +119,8 @@ pub(crate) struct Controller {
     /// What the commit makes current.
     target: Option<ReleaseId>,
     wanted: (u64, u64),
+    small_talk: u64,
+    since: Instant,
     heard: Instant,
     said: Instant,
     counts: Counts,
@@ -144,6 +149,8 @@ impl Controller {
             items: 0,
             target: None,
             wanted: (0, 0),
+            small_talk: 0,
+            since: now,
             heard: now,
             said: now,
             counts: Counts::default(),
@@ -176,9 +183,10 @@ impl Controller {
                     });
                 }
                 Some(theirs) => {
-                    return Err(broken(format!(
-                        "it speaks version {theirs} of the protocol"
-                    )));
+                    return Err(Error::OlderAgent {
+                        theirs,
+                        ours: VERSION,
+                    });
                 }
             }
         }
@@ -332,7 +340,7 @@ impl Controller {
 
     fn handle_message(&mut self, message: ToController) -> Result<(), Error> {
         match (self.phase, message) {
-            (_, ToController::KeepAlive) => Ok(()),
+            (_, ToController::KeepAlive) => self.handle_small_talk(),
             (_, ToController::Fault(fault)) => Err(error_of(fault, &self.begin)),
             (Phase::Opening, ToController::Welcome(welcome)) => {
                 self.handle_welcome(welcome);
@@ -342,7 +350,7 @@ impl Controller {
             (Phase::Staging, ToController::WantEnd { .. }) => Ok(()),
             (Phase::Staging, ToController::Progress { files, bytes }) => {
                 self.steps.push_back(Step::Progress { files, bytes });
-                Ok(())
+                self.handle_small_talk()
             }
             (Phase::Staging, ToController::Refusal(refusal)) => {
                 self.refusals.push(refusal);
@@ -364,11 +372,22 @@ impl Controller {
         }
     }
 
+    /// Keeps a host from passing for alive, for ever, by a flood that says nothing.
+    fn handle_small_talk(&mut self) -> Result<(), Error> {
+        let (at_start, each_second) = SMALL_TALK;
+        let seconds = self.heard.duration_since(self.since).as_secs();
+        self.small_talk += 1;
+        if self.small_talk > at_start.saturating_add(seconds.saturating_mul(each_second)) {
+            return Err(broken("it goes on and on without saying anything"));
+        }
+        Ok(())
+    }
+
     fn handle_welcome(&mut self, welcome: Welcome) {
         self.superuser = welcome.superuser;
         self.steps.push_back(Step::Welcome(welcome));
         if self.begin.purpose == Purpose::Probe {
-            self.abort();
+            self.part();
         } else {
             self.enter(Phase::Scanning, Some(HostState::Scanning));
         }
@@ -399,7 +418,7 @@ impl Controller {
                 self.outbox.push(control(&ToAgent::Undo));
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
-            Goal::Inspect => self.abort(),
+            Goal::Inspect => self.part(),
             Goal::Plan(release) => {
                 release
                     .frames
@@ -410,6 +429,11 @@ impl Controller {
         }
         self.steps.push_back(Step::Found(have));
         Ok(())
+    }
+
+    /// The agent has said its last word and ends by itself: a goodbye would find nobody.
+    fn part(&mut self) {
+        self.phase = Phase::Over;
     }
 
     fn handle_items(&mut self, items: Vec<Item>) -> Result<(), Error> {
@@ -429,7 +453,7 @@ impl Controller {
             return Err(broken("it planned what it was to do"));
         }
         self.steps.push_back(Step::Planned(planned));
-        self.abort();
+        self.part();
         Ok(())
     }
 

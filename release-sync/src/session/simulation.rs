@@ -384,6 +384,7 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
     let mut answers: VecDeque<Arc<[u8]>> = VecDeque::new();
     let mut lasts: VecDeque<usize> = VecDeque::new();
     let mut pieces = 0;
+    let mut spoken = now;
     for round in 0.. {
         assert!(round < 2_000_000, "the session does not come to an end");
         let controller_first = network.order[round % network.order.len()];
@@ -453,6 +454,11 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
             && let Some(next) = next
         {
             now = now.max(next);
+        }
+        // As the agent's sender does when there is nothing else to say.
+        if now.duration_since(spoken) >= Duration::from_secs(5) && agent.output.is_empty() {
+            spoken = now;
+            agent.say(&ToController::KeepAlive);
         }
         controller.handle_timeout(now).unwrap();
     }

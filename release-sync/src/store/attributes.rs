@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTI
 use rustix::io::Errno;
 
 use crate::plan::Owners;
+use crate::tree::Stamp;
 
 /// What an entry is to have.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,7 @@ impl Attributes {
             Ok(file) => self.set(file),
             // Its owner may not read it (mode 000), but may change it.
             Err(Errno::ACCESS) => {
-                set_mode_unread(directory.as_fd(), name, mode | 0o400)?;
+                change_mode(&directory, name, mode | 0o400)?;
                 let file = rustix::fs::openat(&directory, name, flags, Mode::empty())?;
                 self.set(file)
             }
@@ -80,13 +81,23 @@ impl Attributes {
     }
 }
 
-/// Lets the owner make and remove entries in a directory that is read-only even for them.
-pub(super) fn open_up(directory: impl AsFd, name: &[u8]) -> io::Result<()> {
-    set_mode_unread(directory.as_fd(), name, 0o700)
+/// Is this still the inode that was scanned, and nothing about it was changed since?
+pub(super) fn has(directory: impl AsFd, name: &[u8], stamp: Stamp) -> bool {
+    rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|found| {
+        let ctime = Timestamp {
+            seconds: found.st_ctime,
+            nanos: found.st_ctime_nsec as u32,
+        };
+        Stamp {
+            inode: found.st_ino,
+            ctime,
+        } == stamp
+    })
 }
 
-/// Changes a mode through a descriptor that needs no permission to read.
-fn set_mode_unread(directory: BorrowedFd<'_>, name: &[u8], mode: u16) -> io::Result<()> {
+/// Changes a mode through a descriptor that needs no permission to read; never that of what a symlink
+/// points to.
+pub(super) fn change_mode(directory: impl AsFd, name: &[u8], mode: u16) -> io::Result<()> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let entry = rustix::fs::openat(directory, name, flags, Mode::empty())?;
     let found = rustix::fs::fstat(&entry)?;

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::{Attributes, Stage, Store, Undo, attributes, discard_stages, undo};
 use crate::confine::ParentCache;
-use crate::plan::{Action, Owners, Plan};
+use crate::plan::{Action, Owners, Plan, Step};
 use crate::tree::{Found, FoundKind};
 
 /// What a commit works with.
@@ -42,6 +42,9 @@ pub(crate) struct Commit<'a> {
 pub(crate) struct Committed {
     /// Entries that were deleted.
     pub(crate) deleted: u64,
+    /// Files that were given other attributes and had, a moment before, not been touched since the
+    /// scan: what is in them need not be read again. Indices into the tree and the manifest.
+    pub(crate) untouched: Vec<(u32, u32)>,
 }
 
 /// Where a commit stopped.
@@ -56,7 +59,7 @@ pub(crate) struct CommitError {
 impl Commit<'_> {
     /// Changes the tree.
     pub(crate) fn run(&self) -> Result<Committed, CommitError> {
-        let mut work = Work {
+        let mut work = Hand {
             commit: self,
             retained: self.retained(),
             in_tree: ParentCache::default(),
@@ -68,7 +71,7 @@ impl Commit<'_> {
             move |source| CommitError { path, source }
         };
         let touched = self.touched();
-        self.open_up(&touched).map_err(at(&RelPath::root()))?;
+        let opened = self.open_up().map_err(at(&RelPath::root()))?;
         for &old in &self.plan.clearings {
             let found = &self.tree[old as usize];
             work.remove(found).map_err(at(&found.path))?;
@@ -79,9 +82,7 @@ impl Commit<'_> {
             if moved.is_some_and(|directory| entry.path.is_within(directory)) {
                 continue;
             }
-            let old = step.old.map(|old| &self.tree[old as usize]);
-            work.place(entry, step.action, old)
-                .map_err(at(&entry.path))?;
+            work.place(entry, step).map_err(at(&entry.path))?;
             if step.action == Action::Directory {
                 moved = Some(&entry.path);
             }
@@ -95,6 +96,9 @@ impl Commit<'_> {
             let entry = &self.manifest.entries()[index as usize];
             work.settle(entry).map_err(at(&entry.path))?;
         }
+        for found in opened {
+            self.close(found).map_err(at(&found.path))?;
+        }
         Ok(work.committed)
     }
 
@@ -102,7 +106,7 @@ impl Commit<'_> {
     pub(crate) fn clean_up(self) -> io::Result<()> {
         discard_stages(&self.store.private)?;
         match self.undo {
-            Some(undo) => undo.finish(self.store),
+            Some(_) => Undo::conclude(self.store, self.manifest.release_id()),
             None => undo::clear(self.store, None),
         }
     }
@@ -149,42 +153,58 @@ impl Commit<'_> {
         touched
     }
 
-    /// Lets us work inside directories that are read-only for their owner. Root needs no permission.
-    fn open_up(&self, touched: &[u32]) -> io::Result<()> {
+    /// Lets us work inside directories that are read-only for their owner, and gives back those that
+    /// the release does not have. Root needs no permission.
+    fn open_up(&self) -> io::Result<Vec<&Found>> {
         if self.owners.is_some() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let closed: HashSet<&RelPath> = self
-            .tree
-            .iter()
-            .filter(|found| found.kind == FoundKind::Directory && found.mode & 0o300 != 0o300)
-            .map(|found| &found.path)
-            .collect();
+        let is_closed =
+            |found: &&Found| found.kind == FoundKind::Directory && found.mode & 0o300 != 0o300;
+        let mut closed: Vec<&Found> = self.tree.iter().filter(is_closed).collect();
         if closed.is_empty() {
-            return Ok(());
+            return Ok(closed);
         }
         let entries = self.manifest.entries();
-        let changing = touched.iter().map(|&index| &entries[index as usize].path);
+        let placed = self
+            .plan
+            .steps
+            .iter()
+            .map(|step| &entries[step.entry as usize].path);
         let gone = self.plan.clearings.iter().chain(&self.plan.deletions);
-        let going = gone.map(|&old| &self.tree[old as usize].path);
-        let mut all: Vec<&RelPath> = changing
-            .chain(going)
-            .filter(|p| closed.contains(*p))
+        let gone = gone.map(|&old| &self.tree[old as usize].path);
+        let changing: HashSet<&[u8]> = placed
+            .chain(gone)
+            .filter(|path| !path.is_root())
+            .map(RelPath::parent_bytes)
             .collect();
-        all.sort_unstable();
-        for path in all {
-            if path.is_root() {
-                attributes::open_up(&self.store.tree, b".")?;
+        closed.retain(|found| changing.contains(found.path.as_bytes()));
+        for found in &closed {
+            if found.path.is_root() {
+                attributes::change_mode(&self.store.tree, b".", 0o700)?;
                 continue;
             }
-            let (parent, name) = self.store.tree.parent(path)?;
-            attributes::open_up(&parent, name)?;
+            let (parent, name) = self.store.tree.parent(&found.path)?;
+            attributes::change_mode(&parent, name, 0o700)?;
         }
-        Ok(())
+        closed.retain(|found| self.manifest.find(&found.path).is_none());
+        Ok(closed)
+    }
+
+    /// Closes a directory again that stays although the release does not have it.
+    fn close(&self, found: &Found) -> io::Result<()> {
+        let (parent, name) = match self.store.tree.parent(&found.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        match attributes::change_mode(&parent, name, found.mode) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 }
 
-struct Work<'a> {
+struct Hand<'a> {
     commit: &'a Commit<'a>,
     retained: HashSet<Digest>,
     in_tree: ParentCache,
@@ -192,19 +212,28 @@ struct Work<'a> {
     committed: Committed,
 }
 
-impl Work<'_> {
-    fn place(&mut self, entry: &Entry, action: Action, old: Option<&Found>) -> io::Result<()> {
+impl Hand<'_> {
+    fn place(&mut self, entry: &Entry, step: &Step) -> io::Result<()> {
         let Commit {
             store,
             stage,
+            tree,
             owners,
             ..
         } = self.commit;
-        match action {
+        let old = step.old.map(|old| &tree[old as usize]);
+        match step.action {
             Action::Attributes if entry.is_directory() => return Ok(()),
             Action::Attributes => {
                 let (parent, name) = self.in_tree.parent(&store.tree, &entry.path)?;
-                return Attributes::of(entry, *owners).set_at(parent, name);
+                let is_untouched = old.is_some_and(|old| attributes::has(parent, name, old.stamp));
+                Attributes::of(entry, *owners).set_at(parent, name)?;
+                if is_untouched {
+                    self.committed
+                        .untouched
+                        .extend(step.old.map(|old| (old, step.entry)));
+                }
+                return Ok(());
             }
             Action::File(_) | Action::Symlink => self.keep(old)?,
             Action::Directory => {}

@@ -1,9 +1,10 @@
 //! Removing whole directories, without recursion on the stack and without a way out.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use release_core::RelPath;
-use rustix::fs::{AtFlags, Dir, FileType};
+use rustix::fs::{AtFlags, Dir, FileType, Mode};
 use rustix::io::Errno;
 
 use super::attributes;
@@ -33,14 +34,7 @@ pub(crate) fn remove_tree(root: &Root, path: &RelPath) -> io::Result<()> {
 
 /// Unlinks everything in a directory that is none itself, and gives back what is.
 fn empty_files(root: &Root, path: &RelPath) -> io::Result<Vec<RelPath>> {
-    let directory = match root.directory(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            let (parent, name) = root.parent(path)?;
-            attributes::open_up(&parent, name)?;
-            root.directory(path)?
-        }
-        other => other?,
-    };
+    let directory = open_for_good(root, path)?;
     let mut inside = Vec::new();
     for entry in Dir::read_from(&directory)? {
         let entry = entry?;
@@ -60,14 +54,23 @@ fn empty_files(root: &Root, path: &RelPath) -> io::Result<Vec<RelPath>> {
             inside.push(path.join(name).map_err(io::Error::other)?);
             continue;
         }
-        match rustix::fs::unlinkat(&directory, name, AtFlags::empty()) {
-            Err(Errno::ACCESS) => {
-                let (parent, own) = root.parent(path)?;
-                attributes::open_up(&parent, own)?;
-                rustix::fs::unlinkat(&directory, name, AtFlags::empty())?;
-            }
-            other => other?,
-        }
+        rustix::fs::unlinkat(&directory, name, AtFlags::empty())?;
     }
     Ok(inside)
+}
+
+/// Opens a directory whose owner may then read it and remove what is in it, whatever its mode was.
+fn open_for_good(root: &Root, path: &RelPath) -> io::Result<OwnedFd> {
+    let directory = match root.directory(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let (parent, name) = root.parent(path)?;
+            attributes::change_mode(&parent, name, 0o700)?;
+            return root.directory(path);
+        }
+        other => other?,
+    };
+    if rustix::fs::fstat(&directory)?.st_mode & 0o700 != 0o700 {
+        rustix::fs::fchmod(&directory, Mode::RWXU)?;
+    }
+    Ok(directory)
 }

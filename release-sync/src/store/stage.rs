@@ -15,7 +15,7 @@ use release_core::{Entry, Kind, Manifest, RelPath, ReleaseId};
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
-use super::{Attributes, create, make_subdirectory, names, remove_tree, subdirectory};
+use super::{Attributes, create, make_subdirectory, names, remove_tree, subdirectory, unlink};
 use crate::confine::{ParentCache, Root};
 use crate::filter::Filter;
 use crate::plan::{Action, Owners, Plan};
@@ -134,10 +134,7 @@ impl Stage {
     /// Removes what was made for an entry.
     pub(crate) fn discard(&self, parents: &mut ParentCache, entry: &Entry) -> io::Result<()> {
         let (parent, name) = parents.parent(&self.root, &entry.path)?;
-        match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        unlink(parent, name)
     }
 
     /// Makes the directories above a path, from the first that is missing.

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use release_core::{Digest, RelPath};
 
 use super::level::Level;
+use crate::Work;
 use crate::confine::Root;
 use crate::delta::{Index, OpWriter, Signature};
 use crate::session::Release;
@@ -27,14 +29,76 @@ pub(super) type Encoded = (Vec<u8>, bool);
 /// What an encoder reads.
 #[derive(Debug)]
 pub(super) struct Supply {
-    pub(super) source: Root,
-    pub(super) release: Arc<Release>,
-    pub(super) level: Level,
+    source: Root,
+    release: Arc<Release>,
+    level: Level,
     /// The first file that was found to be changed.
-    pub(super) changed: std::sync::Mutex<Option<RelPath>>,
+    pub(super) changed: Mutex<Option<RelPath>>,
+    pub(super) work: WorkCounts,
+}
+
+/// What was done, counted by several threads.
+#[derive(Debug, Default)]
+pub(super) struct WorkCounts {
+    frames: AtomicU64,
+    encoded: AtomicU64,
+    files: AtomicU64,
+    read: AtomicU64,
+}
+
+impl WorkCounts {
+    pub(super) fn read(&self) -> Work {
+        Work {
+            frames_encoded: self.frames.load(Ordering::Relaxed),
+            bytes_encoded: self.encoded.load(Ordering::Relaxed),
+            files_read: self.files.load(Ordering::Relaxed),
+            bytes_read: self.read.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl Supply {
+    pub(super) fn new(source: Root, release: Arc<Release>) -> Self {
+        let (changed, work) = (Mutex::new(None), WorkCounts::default());
+        Self {
+            source,
+            release,
+            level: Level::default(),
+            changed,
+            work,
+        }
+    }
+
+    /// The want of a whole unit, if this one is for half of its bytes or more and has no use for deltas.
+    pub(super) fn worth_all(&self, want: &Want) -> Option<Want> {
+        let size = |entry: u32| self.file(entry).1;
+        let wanted: u64 = want.asks.iter().map(|ask| size(ask.entry)).sum();
+        let whole = want.asks.iter().all(|ask| ask.basis.is_none());
+        let entries = self.release.units.range(want.unit)?;
+        let files = entries
+            .filter(|&entry| size(entry) > 0)
+            .collect::<Vec<u32>>();
+        let all: u64 = files.iter().map(|&entry| size(entry)).sum();
+        let asks = files.into_iter().map(|entry| Ask { entry, basis: None });
+        (whole && wanted >= all / 2).then(|| Want::new(want.unit, asks.collect()))
+    }
+
+    fn open(&self, path: &RelPath, size: u64) -> io::Result<File> {
+        self.work.files.fetch_add(1, Ordering::Relaxed);
+        self.work.read.fetch_add(size, Ordering::Relaxed);
+        self.source.file(path)
+    }
+
+    /// Closes a frame.
+    fn finish(&self, frame: &mut PayloadBuilder, unit: u32, last: bool) -> Vec<u8> {
+        let length = frame.length();
+        self.work.frames.fetch_add(1, Ordering::Relaxed);
+        self.work
+            .encoded
+            .fetch_add(length as u64, Ordering::Relaxed);
+        frame.finish(unit, last, self.level.of(length))
+    }
+
     fn file(&self, entry: u32) -> (&RelPath, u64, Digest) {
         let entry = &self.release.manifest.entries()[entry as usize];
         // Sessions let only wants of files through.
@@ -86,7 +150,7 @@ impl Encoder {
         self.supply.changed(self.supply.file(entry).0);
         let mut frame = PayloadBuilder::default();
         frame.push(entry, PartFlags::Failed, &[]);
-        vec![(frame.finish(self.want.unit, true, 1), true)]
+        vec![(self.supply.finish(&mut frame, self.want.unit, true), true)]
     }
 
     fn small_files(&self) -> Vec<Encoded> {
@@ -96,18 +160,17 @@ impl Encoder {
         for ask in &self.want.asks {
             let (flags, ops) = self.small_file(ask);
             if frame.room() < ops.len() + PayloadBuilder::PART_HEADER {
-                frames.push((frame.finish(unit, false, self.supply.level.of(0)), false));
+                frames.push((self.supply.finish(&mut frame, unit, false), false));
             }
             frame.push(ask.entry, flags, &ops);
         }
-        let level = self.supply.level.of(frame.length());
-        frames.push((frame.finish(unit, true, level), true));
+        frames.push((self.supply.finish(&mut frame, unit, true), true));
         frames
     }
 
     fn small_file(&self, ask: &Ask) -> (PartFlags, Vec<u8>) {
         let (path, size, digest) = self.supply.file(ask.entry);
-        let content = match read_whole(&self.supply.source, path, size) {
+        let content = match read_whole(&self.supply, path, size) {
             Ok(content) if Digest::of(&content) == digest => content,
             _ => {
                 self.supply.changed(path);
@@ -139,11 +202,11 @@ fn literal(content: &[u8], ops: &mut Vec<u8>) {
 }
 
 /// Reads a file that should have `size` bytes; one more shows that it has grown.
-fn read_whole(source: &Root, path: &RelPath, size: u64) -> io::Result<Vec<u8>> {
+fn read_whole(supply: &Supply, path: &RelPath, size: u64) -> io::Result<Vec<u8>> {
     use std::io::Read;
     let mut content = Vec::with_capacity(size as usize + 1);
-    source
-        .file(path)?
+    supply
+        .open(path, size)?
         .take(size + 1)
         .read_to_end(&mut content)?;
     Ok(content)
@@ -164,7 +227,7 @@ struct LargeFile {
 impl LargeFile {
     fn open(supply: &Supply, ask: &Ask) -> io::Result<Self> {
         let (path, size, digest) = supply.file(ask.entry);
-        let file = supply.source.file(path)?;
+        let file = supply.open(path, size)?;
         let index = ask.basis.as_ref().and_then(index_of);
         let index = index.filter(|index| is_worthwhile(index, &file, size));
         let hasher = blake3::Hasher::new();
@@ -235,8 +298,7 @@ impl LargeFile {
             },
             &ops,
         );
-        let level = supply.level.of(frame.length());
-        let frame = frame.finish(unit, last, level);
+        let frame = supply.finish(&mut frame, unit, last);
         window.truncate(part.end);
         window.drain(..part.start);
         Ok((window, frame))
@@ -247,7 +309,7 @@ impl LargeFile {
         supply.changed(supply.file(self.entry).0);
         let mut frame = PayloadBuilder::default();
         frame.push(self.entry, PartFlags::Failed, &[]);
-        vec![(frame.finish(unit, true, 1), true)]
+        vec![(supply.finish(&mut frame, unit, true), true)]
     }
 }
 

@@ -4,17 +4,16 @@
 //! encoding of a few more, on the pool, and is woken when they are there. So nothing waits inside the
 //! pool, a slow host holds nobody back, and what nobody reads is not encoded.
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{HashMap, HashSet};
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use release_core::{Digest, RelPath};
 
 use super::encode::{Encoder, Supply};
+use super::shelf::{Shelf, Slot, lock};
+use crate::Work;
 use crate::confine::Root;
 use crate::session::Release;
 use crate::transport::Waker;
@@ -27,42 +26,67 @@ const AHEAD: usize = 4;
 #[derive(Debug)]
 pub(crate) struct PayloadCache {
     supply: Arc<Supply>,
-    /// Answers that some host has yet to have.
-    answers: Mutex<HashMap<Digest, Arc<Answer>>>,
+    answers: Mutex<Answers>,
     shelf: Arc<Shelf>,
-    encodings: AtomicU64,
+}
+
+/// Answers that some host has yet to have.
+#[derive(Debug, Default)]
+struct Answers {
+    by_key: HashMap<Digest, Arc<Answer>>,
+    /// Units of which something was encoded.
+    begun: HashSet<u32>,
 }
 
 impl PayloadCache {
     /// Answers wants of a release's files out of the source tree. At most `budget` bytes of frames are
-    /// kept in memory, the others in a file that has no name. `hosts` are going to ask.
+    /// kept in memory, the others in a file that has no name. Hosts from 0 to below `hosts` may ask.
     pub(crate) fn new(source: Root, release: Arc<Release>, budget: usize, hosts: usize) -> Self {
-        let supply = Supply {
-            source,
-            release,
-            level: Default::default(),
-            changed: Mutex::new(None),
-        };
         Self {
-            supply: Arc::new(supply),
+            supply: Arc::new(Supply::new(source, release)),
             answers: Mutex::default(),
             shelf: Arc::new(Shelf::new(budget, hosts)),
-            encodings: AtomicU64::new(0),
         }
     }
 
-    /// The answer to a want: one that is there already, or a new one.
-    pub(crate) fn answer(&self, want: &Arc<Want>) -> Arc<Answer> {
+    /// What answers a want, in order: mostly one answer, that of the hosts that ask the same.
+    ///
+    /// A host that has drifted asks for other files of a unit than those before it. If it lacks half of
+    /// the unit or more, it is sent all of it, as every such host is; else each file by itself. So
+    /// however many hosts ask, and for whatever, a file is encoded three times at the most in each
+    /// form (whole, or against one old file).
+    pub(crate) fn answers(&self, want: &Arc<Want>) -> Vec<Arc<Answer>> {
         let mut answers = lock(&self.answers);
-        let key = want.key();
-        if let Some(answer) = answers.get(&key)
-            && answer.is_whole()
-        {
-            return Arc::clone(answer);
+        if let Some(answer) = answers.find(&want.key()) {
+            return vec![answer];
         }
-        answers.retain(|_, answer| answer.is_whole());
-        self.encodings.fetch_add(1, Ordering::Relaxed);
-        let encoder = Encoder::new(Arc::clone(&self.supply), Arc::clone(want));
+        let is_first = answers.begun.insert(want.unit);
+        if is_first || want.asks.len() == 1 {
+            return vec![self.encode(&mut answers, Arc::clone(want))];
+        }
+        if let Some(unit) = self.supply.worth_all(want) {
+            return vec![self.find_or_encode(&mut answers, unit)];
+        }
+        let alone = want
+            .asks
+            .iter()
+            .map(|ask| Want::new(want.unit, vec![ask.clone()]));
+        alone
+            .map(|want| self.find_or_encode(&mut answers, want))
+            .collect()
+    }
+
+    fn find_or_encode(&self, answers: &mut Answers, want: Want) -> Arc<Answer> {
+        match answers.find(&want.key()) {
+            Some(answer) => answer,
+            None => self.encode(answers, Arc::new(want)),
+        }
+    }
+
+    fn encode(&self, answers: &mut Answers, want: Arc<Want>) -> Arc<Answer> {
+        answers.by_key.retain(|_, answer| answer.is_whole());
+        let key = want.key();
+        let encoder = Encoder::new(Arc::clone(&self.supply), want);
         let answer = Arc::new(Answer {
             shelf: Arc::clone(&self.shelf),
             state: Mutex::new(State {
@@ -70,18 +94,32 @@ impl PayloadCache {
                 ..State::default()
             }),
         });
-        answers.insert(key, Arc::clone(&answer));
+        answers.by_key.insert(key, Arc::clone(&answer));
         answer
     }
 
+    /// How much was done for all hosts together, so far.
+    pub(crate) fn work(&self) -> Work {
+        self.supply.work.read()
+    }
+
     /// A host will not ask any more.
-    pub(crate) fn leave(&self) {
-        self.shelf.hosts.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn leave(&self, reader: usize) {
+        self.shelf.leave(reader);
     }
 
     /// A file of the source that no longer is what was scanned, if one was found.
     pub(crate) fn changed(&self) -> Option<RelPath> {
         lock(&self.supply.changed).clone()
+    }
+}
+
+impl Answers {
+    fn find(&self, key: &Digest) -> Option<Arc<Answer>> {
+        self.by_key
+            .get(key)
+            .filter(|answer| answer.is_whole())
+            .cloned()
     }
 }
 
@@ -104,31 +142,11 @@ struct State {
     waiting: Vec<Waker>,
 }
 
-#[derive(Debug)]
-struct Slot {
-    place: Place,
-    reads: usize,
-}
-
-#[derive(Debug)]
-enum Place {
-    Memory(Arc<[u8]>),
-    File {
-        offset: u64,
-        length: usize,
-    },
-    /// Every host has had it.
-    Gone,
-}
-
 impl Answer {
     /// Is every frame that was encoded still there? A host that asks once more comes too late for one
     /// that every host has had.
     fn is_whole(&self) -> bool {
-        lock(&self.state)
-            .frames
-            .iter()
-            .all(|slot| !matches!(slot.place, Place::Gone))
+        lock(&self.state).frames.iter().all(|slot| !slot.is_gone())
     }
 
     /// Starts the encoding, so that the first frames are there when they are asked for.
@@ -138,11 +156,12 @@ impl Answer {
         self.go_on(&mut state);
     }
 
-    /// The frame of that number, with whether it is the last. If it is not there yet, `waker` is woken
+    /// The frame of that number for a host, with whether it is the last. If it is not there yet, `waker` is woken
     /// when it is.
     pub(crate) fn poll(
         self: &Arc<Self>,
         number: usize,
+        reader: usize,
         waker: &Waker,
     ) -> Poll<io::Result<(Arc<[u8]>, bool)>> {
         let mut state = lock(&self.state);
@@ -156,7 +175,7 @@ impl Answer {
         let last = state.complete && number + 1 == count;
         Poll::Ready(
             self.shelf
-                .take(&mut state.frames[number])
+                .take(&mut state.frames[number], reader)
                 .map(|frame| (frame, last)),
         )
     }
@@ -184,8 +203,8 @@ impl Answer {
         let mut state = lock(&self.state);
         for (frame, last) in encoded {
             state.complete |= last;
-            let place = self.shelf.put(frame);
-            state.frames.push(Slot { place, reads: 0 });
+            let slot = self.shelf.put(frame);
+            state.frames.push(slot);
         }
         state.running = !state.complete && state.frames.len() < state.target;
         if !state.complete {
@@ -202,108 +221,6 @@ impl Drop for Answer {
         state
             .frames
             .drain(..)
-            .for_each(|slot| self.shelf.free(&slot.place));
+            .for_each(|slot| self.shelf.discard(&slot));
     }
-}
-
-/// Where frames are kept until every host has had them.
-#[derive(Debug)]
-struct Shelf {
-    budget: usize,
-    used: AtomicUsize,
-    hosts: AtomicUsize,
-    overflow: Mutex<Option<(File, u64)>>,
-}
-
-impl Shelf {
-    fn new(budget: usize, hosts: usize) -> Self {
-        Self {
-            budget,
-            used: AtomicUsize::new(0),
-            hosts: AtomicUsize::new(hosts),
-            overflow: Mutex::new(None),
-        }
-    }
-
-    fn put(&self, frame: Vec<u8>) -> Place {
-        let used = self.used.load(Ordering::Relaxed);
-        if used + frame.len() > self.budget
-            && let Ok(place) = self.put_aside(&frame)
-        {
-            return place;
-        }
-        self.used.fetch_add(frame.len(), Ordering::Relaxed);
-        Place::Memory(frame.into())
-    }
-
-    fn put_aside(&self, frame: &[u8]) -> io::Result<Place> {
-        let mut overflow = lock(&self.overflow);
-        if overflow.is_none() {
-            *overflow = Some((unnamed_file()?, 0));
-        }
-        let Some((file, end)) = &mut *overflow else {
-            return Ok(Place::Gone);
-        };
-        file.write_all_at(frame, *end)?;
-        let place = Place::File {
-            offset: *end,
-            length: frame.len(),
-        };
-        *end += frame.len() as u64;
-        Ok(place)
-    }
-
-    /// Reads a frame for one more host; the last of them takes it away.
-    fn take(&self, slot: &mut Slot) -> io::Result<Arc<[u8]>> {
-        slot.reads += 1;
-        let frame = match &slot.place {
-            Place::Memory(frame) => Arc::clone(frame),
-            Place::File { offset, length } => self.read_aside(*offset, *length)?,
-            Place::Gone => return Err(io::Error::other("a frame was let go of too early")),
-        };
-        if slot.reads >= self.hosts.load(Ordering::Relaxed) {
-            self.free(&slot.place);
-            slot.place = Place::Gone;
-        }
-        Ok(frame)
-    }
-
-    fn read_aside(&self, offset: u64, length: usize) -> io::Result<Arc<[u8]>> {
-        let overflow = lock(&self.overflow);
-        let Some((file, _)) = &*overflow else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        let mut frame = vec![0; length];
-        file.read_exact_at(&mut frame, offset)?;
-        Ok(frame.into())
-    }
-
-    fn free(&self, place: &Place) {
-        match place {
-            Place::Memory(frame) => {
-                self.used.fetch_sub(frame.len(), Ordering::Relaxed);
-            }
-            Place::File { offset, length } => {
-                if let Some((file, _)) = &*lock(&self.overflow) {
-                    let flags = rustix::fs::FallocateFlags::PUNCH_HOLE
-                        | rustix::fs::FallocateFlags::KEEP_SIZE;
-                    // Where holes can't be punched the room comes back with the run's end.
-                    let _ = rustix::fs::fallocate(file, flags, *offset, *length as u64);
-                }
-            }
-            Place::Gone => {}
-        }
-    }
-}
-
-/// A file without a name: gone with the process, however that ends.
-fn unnamed_file() -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(c"/var/tmp", flags, Mode::RUSR | Mode::WUSR)?.into())
-}
-
-/// What these locks protect is consistent between any two statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

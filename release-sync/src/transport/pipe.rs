@@ -3,15 +3,15 @@
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::PollFlags;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
+use super::child::ChildGroup;
 use super::text::Tail;
-use super::waker::{Interest, sleep, sleep_on};
+use super::waker::{Interest, sleep};
 use super::{Inbox, Transport, Waker};
 use crate::Error;
 
@@ -23,13 +23,9 @@ const PIPE_BYTES: usize = 1 << 20;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// A child process that speaks on its standard input and output.
-///
-/// It leads a process group of its own, so that a terminal's interrupt reaches only us, who may end the
-/// conversation as it should be ended; and so that what it started ends with it.
 #[derive(Debug)]
 pub(crate) struct PipeTransport {
-    child: Child,
-    status: Option<ExitStatus>,
+    child: ChildGroup,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
@@ -53,20 +49,19 @@ impl PipeTransport {
         let [program, arguments @ ..] = words else {
             return Err(failed(io::ErrorKind::InvalidInput.into()));
         };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+            .stderr(Stdio::piped());
+        let mut child = ChildGroup::spawn(&mut command).map_err(failed)?;
+        let (stdin, stdout, stderr) = child.take_streams();
         let transport = Self {
-            stdin: child.stdin.take(),
-            stdout: child.stdout.take(),
-            stderr: child.stderr.take(),
             child,
-            status: None,
+            stdin,
+            stdout,
+            stderr,
             said: Tail::default(),
             inbox: Inbox::default(),
         };
@@ -105,18 +100,6 @@ impl PipeTransport {
                 Ok(_) | Err(_) => self.stderr = None,
             }
         }
-    }
-
-    /// Gives the child some time to end, and remembers how it did.
-    fn reap(&mut self, patience: Duration) -> Option<ExitStatus> {
-        if self.status.is_none() {
-            let pid = Pid::from_child(&self.child);
-            if let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) {
-                let _ = sleep_on((fd.as_fd(), PollFlags::IN), patience);
-            }
-            self.status = self.child.try_wait().ok().flatten();
-        }
-        self.status
     }
 }
 
@@ -175,7 +158,7 @@ impl Transport for PipeTransport {
     }
 
     fn exit_status(&mut self) -> Option<i32> {
-        let status = self.reap(GRACE)?;
+        let status = self.child.wait(GRACE)?;
         self.drain_stderr();
         status
             .code()
@@ -185,12 +168,7 @@ impl Transport for PipeTransport {
     fn close(&mut self) {
         self.stdin = None;
         self.stdout = None;
-        if self.reap(GRACE).is_some() {
-            return;
-        }
-        // Not reaped, so its process id, which is its group's too, can't be another's by now.
-        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-        self.reap(GRACE);
+        self.child.end(GRACE);
     }
 }
 

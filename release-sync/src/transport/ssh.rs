@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,10 @@ use crate::{Error, HostKeys, SshOptions, SshTarget};
 mod channel;
 mod dial;
 mod known_hosts;
+mod link;
 mod login;
+mod meter;
+mod proxy;
 #[cfg(test)]
 pub(crate) mod rig;
 mod run;
@@ -28,6 +30,8 @@ pub(crate) use channel::SshTransport;
 pub(crate) use run::Output;
 
 use known_hosts::{KnownHosts, Verdict};
+use link::Link;
+use login::Credentials;
 
 /// In order of preference. libssh2 hands AES to OpenSSL 16 bytes at a time but takes a packet of ChaCha20 as
 /// a whole: measured on a machine with hardware AES, ChaCha20 costs two thirds of GCM's time. What a libssh2
@@ -65,7 +69,7 @@ impl Deadline {
 /// A logged-in session with a host whose key was checked. One channel at a time.
 pub(crate) struct SshSession {
     session: Session,
-    socket: Arc<TcpStream>,
+    link: Arc<Link>,
     address: String,
     patience: Duration,
 }
@@ -83,43 +87,36 @@ impl SshSession {
     /// Connects to a host, checks its key and logs in, all of it within `options.connect_timeout`.
     ///
     /// # Errors
-    /// - [`Error::Connect`]: no TCP connection, also for want of an address.
-    /// - [`Error::HostKeyUnknown`], [`Error::HostKeyChanged`]: refused; the latter for revoked keys too.
+    /// - [`Error::Identity`], [`Error::IdentityLocked`]: there is no private key to log in with.
     /// - [`Error::KnownHosts`]: the file of known keys can't be read or written.
-    /// - [`Error::Authentication`]: the host, or the key file, or the ssh-agent said no.
+    /// - [`Error::Connect`]: no TCP connection, also for want of an address; or a proxy command that ended,
+    ///   or was silent, before the host was heard. [`Error::Spawn`]: one that can't be run.
+    /// - [`Error::HostKeyUnknown`], [`Error::HostKeyChanged`], [`Error::HostKeyRevoked`]: refused.
+    /// - [`Error::Authentication`]: the host or the ssh-agent said no.
     /// - [`Error::Ssh`]: anything else, time out included.
     pub(crate) fn connect(target: &SshTarget, options: &SshOptions) -> Result<Self, Error> {
         let deadline = Deadline::after(options.connect_timeout);
         let address = shown(target);
+        let credentials = Credentials::load(&options.identity)?;
         let known = KnownHosts::load(&options.known_hosts)?;
-        let socket = dial::dial(&target.address, target.port, deadline).map_err(|source| {
-            Error::Connect {
-                address: address.clone(),
-                source,
-            }
-        })?;
-        let socket = Arc::new(socket);
-        let failed = |doing| {
-            let address = address.clone();
-            move |source| Error::Ssh {
-                address,
-                doing,
-                source,
-            }
-        };
+        let link = Arc::new(Link::open(target, options, deadline)?);
 
         let name = known_hosts::name_of(target);
         let key_types = known.preference(&name);
-        let session =
-            shake_hands(&socket, &key_types, deadline).map_err(failed("exchanging keys"))?;
-        let (key, _) = session.host_key().ok_or_else(|| {
-            failed("exchanging keys")(io::Error::other("the host has shown no key"))
+        let met = shake_hands(&link, &key_types, deadline).and_then(|session| {
+            let key = session.host_key().map(|(key, _)| key.to_vec());
+            let key = key.ok_or_else(|| io::Error::other("the host has shown no key"))?;
+            Ok((session, key))
+        });
+        let (session, key) = met.map_err(|source| not_met(&link, &address, source))?;
+        check_host_key(&known, &name, &key, &address, options)?;
+        let logged_in = credentials.log_in(&session, &target.user, deadline);
+        logged_in.map_err(|source| {
+            credentials.refusal(link.explain(source), &target.user, address.clone())
         })?;
-        check_host_key(&known, &name, key, &address, options)?;
-        login::log_in(&session, target, options, &address, deadline)?;
         Ok(Self {
             session,
-            socket,
+            link,
             address,
             patience: options.connect_timeout,
         })
@@ -133,8 +130,8 @@ impl SshSession {
     /// session's `connect_timeout`.
     pub(crate) fn exec(&self, command: &str) -> Result<SshTransport, Error> {
         let deadline = Deadline::after(self.patience);
-        channel::open(&self.session, &self.socket, command, deadline)
-            .map_err(|source| self.failed("starting a command", source))
+        channel::open(&self.session, &self.link, command, deadline)
+            .map_err(|source| self.failed("starting a command", self.link.explain(source)))
     }
 
     /// Runs a command to its end: gives it `input` on its standard input, and hands back what it said.
@@ -160,6 +157,20 @@ impl SshSession {
     }
 }
 
+/// There is a way to somebody, but no host at its end.
+fn not_met(link: &Link, address: &str, source: io::Error) -> Error {
+    let address = String::from(address);
+    let source = link.explain(source);
+    if link.leads_nowhere() {
+        return Error::Connect { address, source };
+    }
+    Error::Ssh {
+        address,
+        doing: "exchanging keys",
+        source,
+    }
+}
+
 /// Address and port, as messages show them.
 fn shown(target: &SshTarget) -> String {
     if target.address.contains(':') {
@@ -170,11 +181,7 @@ fn shown(target: &SshTarget) -> String {
 }
 
 /// Everything up to where the host has proved that it owns the key it shows.
-fn shake_hands(
-    socket: &Arc<TcpStream>,
-    key_types: &str,
-    deadline: Deadline,
-) -> io::Result<Session> {
+fn shake_hands(link: &Arc<Link>, key_types: &str, deadline: Deadline) -> io::Result<Session> {
     let mut session = Session::new().map_err(io_error)?;
     session.set_compress(false);
     for (method, preference) in [
@@ -184,7 +191,7 @@ fn shake_hands(
     ] {
         session.method_pref(method, preference).map_err(io_error)?;
     }
-    session.set_tcp_stream(Arc::clone(socket));
+    link.carry(&mut session);
     deadline.bound(&session)?;
     session.handshake().map_err(io_error)?;
     Ok(session)
@@ -210,7 +217,12 @@ fn check_host_key(
             fingerprint,
             known_hosts,
         }),
-        Verdict::Changed | Verdict::Revoked => Err(Error::HostKeyChanged {
+        Verdict::Changed => Err(Error::HostKeyChanged {
+            address,
+            fingerprint,
+            known_hosts,
+        }),
+        Verdict::Revoked => Err(Error::HostKeyRevoked {
             address,
             fingerprint,
             known_hosts,

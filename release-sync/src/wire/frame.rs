@@ -47,6 +47,7 @@ impl FrameKind {
     /// Longest body, in bytes.
     pub(crate) const fn limit(self) -> usize {
         match self {
+            // Nearly all are small. `Begin` has patterns, and `MAX_PATTERNS` sees to it that they fit.
             Self::Control => 1 << 20,
             Self::Manifest => 256 << 10,
             Self::Want => 6 << 20,
@@ -101,15 +102,15 @@ impl Decoder {
             .windows(MAGIC.len())
             .position(|window| window == MAGIC)
         else {
-            let noise = bytes.len();
-            return if noise > MAX_NOISE {
-                Err(WireError::NoGreeting(noise))
+            // Bytes at the end may be the beginning of the magic, however they were cut.
+            return if bytes.len() >= MAX_NOISE + MAGIC.len() {
+                Err(WireError::NoGreeting(MAX_NOISE))
             } else {
                 Ok(None)
             };
         };
         if at > MAX_NOISE {
-            return Err(WireError::NoGreeting(at));
+            return Err(WireError::NoGreeting(MAX_NOISE));
         }
         let version = &bytes[at + MAGIC.len()..];
         let &[low, high, ..] = version else {
@@ -222,9 +223,26 @@ mod tests {
     }
 
     #[test]
-    fn noise_has_a_bound() {
+    fn noise_has_a_bound_however_it_is_cut() {
+        let heard = |noise: usize, cut: usize| {
+            let stream = [vec![b'x'; noise], greeting()].concat();
+            let mut decoder = Decoder::default();
+            for piece in stream.chunks(cut) {
+                decoder.push(piece);
+                match decoder.greeting() {
+                    Ok(None) => {}
+                    other => return other,
+                }
+            }
+            Ok(None)
+        };
+        for cut in [1, 7, MAX_NOISE, MAX_NOISE + 4, 2 * MAX_NOISE] {
+            assert_eq!(heard(MAX_NOISE, cut), Ok(Some(VERSION)), "cut by {cut}");
+            let refused = Err(WireError::NoGreeting(MAX_NOISE));
+            assert_eq!(heard(MAX_NOISE + 1, cut), refused, "cut by {cut}");
+        }
         let mut decoder = Decoder::default();
-        decoder.push(&vec![b'x'; MAX_NOISE + 1]);
-        assert!(matches!(decoder.greeting(), Err(WireError::NoGreeting(_))));
+        decoder.push(&vec![b'x'; MAX_NOISE + MAGIC.len()]);
+        assert!(decoder.greeting().is_err(), "nobody waits for more");
     }
 }

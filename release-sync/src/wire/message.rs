@@ -1,11 +1,19 @@
 //! The small messages, one enum a direction, in postcard.
 //!
-//! Postcard names a variant and a field by its position: add at the end, never reorder.
+//! Postcard names a variant and a field by its position: add variants at the end, never reorder. Any
+//! other change is one that an older peer misreads, and raises [`VERSION`](super::VERSION).
 
 use release_core::{Generation, Marker, Proof, ProofClass, ReleaseId};
 use serde::{Deserialize, Serialize};
 
 use super::{Frame, FrameKind, WireError};
+
+/// Most bytes of the patterns of a [`Begin`], with [`PATTERN_COST`] for each: half of its frame, so that
+/// there is room for all else.
+pub(crate) const MAX_PATTERNS: usize = FrameKind::Control.limit() / 2;
+
+/// What a pattern costs on top of its own bytes.
+pub(crate) const PATTERN_COST: usize = 4;
 
 /// From the controller.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +96,8 @@ pub(crate) enum Purpose {
     /// Say only that the destination can be reached.
     Probe,
     /// Make a source equal to a tree that a host gives out: no generation, no marker. Never on the
-    /// wire.
+    /// wire, since no fencing goes with it.
+    #[serde(skip)]
     Pull,
 }
 
@@ -297,13 +306,19 @@ pub(crate) fn control<M: Serialize>(message: &M) -> Vec<u8> {
 impl ToAgent {
     /// Reads a control frame's body.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, WireError> {
-        postcard::from_bytes(body).map_err(|_| WireError::Body("a message to the agent"))
+        whole(body).ok_or(WireError::Body("a message to the agent"))
     }
 }
 
 impl ToController {
     /// Reads a control frame's body.
     pub(crate) fn decode(body: &[u8]) -> Result<Self, WireError> {
-        postcard::from_bytes(body).map_err(|_| WireError::Body("a message to the controller"))
+        whole(body).ok_or(WireError::Body("a message to the controller"))
     }
+}
+
+/// A message, if it is all that there is.
+fn whole<'b, M: Deserialize<'b>>(body: &'b [u8]) -> Option<M> {
+    let (message, rest) = postcard::take_from_bytes(body).ok()?;
+    rest.is_empty().then_some(message)
 }

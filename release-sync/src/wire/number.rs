@@ -1,4 +1,4 @@
-//! LEB128 varints: 7 bits a byte, low ones first.
+//! LEB128 varints: 7 bits a byte, low ones first, in the shortest form.
 
 /// Appends `value`.
 pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
@@ -9,7 +9,8 @@ pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Reads a number off the front of `bytes`; `None` if it is cut off or does not fit.
+/// Reads a number off the front of `bytes`; `None` if it is cut off, does not fit, or is longer than it
+/// need be.
 pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
@@ -20,7 +21,7 @@ pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
         }
         value |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            return Some(value);
+            return (byte != 0 || shift == 0).then_some(value);
         }
     }
     None

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use release_core::Digest;
 
 use super::{Frame, FrameKind, WireError, number};
+use crate::unit::UNIT_ENTRIES;
 
 /// Bytes of want frames that an agent may have unanswered at one time, unless it is a single one.
 /// What bounds a controller's memory against an agent that asks and asks.
@@ -45,21 +46,16 @@ pub(crate) struct Basis {
 }
 
 impl Want {
-    /// The frame that asks for this.
+    /// The frame that asks for this. The signatures of one unit must fit into it: the caller leaves out
+    /// those that are larger than the file that they are to spare.
     pub(crate) fn encode(unit: u32, asks: &[Ask]) -> Vec<u8> {
-        let mut body = Vec::new();
-        number::put(&mut body, unit.into());
-        number::put(&mut body, asks.len() as u64);
-        for ask in asks {
-            number::put(&mut body, ask.entry.into());
-            body.push(ask.basis.is_some().into());
-            if let Some(basis) = &ask.basis {
-                number::put(&mut body, basis.size);
-                number::put(&mut body, basis.signature.len() as u64);
-                body.extend_from_slice(&basis.signature);
-            }
-        }
-        Frame::encode(FrameKind::Want, &body)
+        Frame::encode(FrameKind::Want, &body(unit, asks))
+    }
+
+    /// A want of our own making, with the key that the same one from a host would have.
+    pub(crate) fn new(unit: u32, asks: Vec<Ask>) -> Self {
+        let bytes = body(unit, &asks).into();
+        Self { unit, asks, bytes }
     }
 
     /// Reads a want frame's body.
@@ -68,8 +64,8 @@ impl Want {
         let mut rest = &body[..];
         let unit = number::take_u32(&mut rest).ok_or_else(refuse)?;
         let count = number::take(&mut rest).ok_or_else(refuse)?;
-        // An ask takes two bytes at least.
-        if count > rest.len() as u64 / 2 {
+        // An ask takes two bytes at least, but twenty times that in memory.
+        if count > (rest.len() as u64 / 2).min(UNIT_ENTRIES.into()) {
             return Err(refuse());
         }
         let asks = (0..count)
@@ -95,6 +91,22 @@ impl Want {
     pub(crate) fn length(&self) -> usize {
         self.bytes.len()
     }
+}
+
+fn body(unit: u32, asks: &[Ask]) -> Vec<u8> {
+    let mut body = Vec::new();
+    number::put(&mut body, unit.into());
+    number::put(&mut body, asks.len() as u64);
+    for ask in asks {
+        number::put(&mut body, ask.entry.into());
+        body.push(ask.basis.is_some().into());
+        if let Some(basis) = &ask.basis {
+            number::put(&mut body, basis.size);
+            number::put(&mut body, basis.signature.len() as u64);
+            body.extend_from_slice(&basis.signature);
+        }
+    }
+    body
 }
 
 impl Ask {

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -17,8 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(180);
 #[derive(Debug)]
 pub struct Running {
     child: Child,
-    incoming: Receiver<Event>,
+    incoming: Receiver<(Duration, Event)>,
     events: Vec<Event>,
+    times: Vec<Duration>,
     stderr: Option<JoinHandle<String>>,
 }
 
@@ -27,10 +28,11 @@ impl Running {
         let stdout = child.stdout.take().expect("the output is a pipe");
         let mut errors = child.stderr.take().expect("the errors are a pipe");
         let (sender, incoming) = channel();
+        let started = Instant::now();
         thread::spawn(move || {
             for event in events_of(stdout) {
                 // Nobody listens once the run was dropped.
-                let _ = sender.send(event);
+                let _ = sender.send((started.elapsed(), event));
             }
         });
         let stderr = thread::spawn(move || {
@@ -42,6 +44,7 @@ impl Running {
             child,
             incoming,
             events: Vec::new(),
+            times: Vec::new(),
             stderr: Some(stderr),
         }
     }
@@ -59,6 +62,21 @@ impl Running {
     /// Waits until a host, any, is in this state; `false` if the run ends without.
     pub fn wait_for_state(&mut self, state: &str) -> bool {
         self.wait_for(|event| matches!(event, Event::Host(host) if host.state == state))
+    }
+
+    /// The largest amount of memory that the process was seen to have of its own (not of files), in bytes,
+    /// from now to its end. Looks every few milliseconds.
+    pub fn watch_memory(&self) -> JoinHandle<u64> {
+        let status = format!("/proc/{}/status", self.child.id());
+        thread::spawn(move || {
+            let mut most = 0;
+            // An ended process that was not waited for yet has no memory in its status.
+            while let Some(bytes) = anonymous_bytes(&status) {
+                most = most.max(bytes);
+                thread::sleep(Duration::from_millis(5));
+            }
+            most
+        })
     }
 
     /// Kills the process as `kill -9` does.
@@ -80,13 +98,15 @@ impl Running {
         Run {
             code: status.code(),
             events: std::mem::take(&mut self.events),
+            times: std::mem::take(&mut self.times),
             stderr: stderr.join().expect("reading does not panic"),
         }
     }
 
     fn next(&mut self) -> Option<Event> {
         match self.incoming.recv_timeout(PATIENCE) {
-            Ok(event) => {
+            Ok((time, event)) => {
+                self.times.push(time);
                 self.events.push(event.clone());
                 Some(event)
             }
@@ -103,6 +123,15 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn anonymous_bytes(status: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(status).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes << 10)
 }
 
 /// Each line is an event; a line that isn't one is a defect.

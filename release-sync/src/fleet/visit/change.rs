@@ -143,7 +143,12 @@ impl Arrival<'_> {
         if self.staged.is_none() {
             self.staged = Some(Instant::now());
             self.gate.arrive(waker);
-            self.visit.run.cache.iter().for_each(PayloadCache::leave);
+            let reader = self.visit.number;
+            self.visit
+                .run
+                .cache
+                .iter()
+                .for_each(|cache| cache.leave(reader));
         }
     }
 

@@ -16,14 +16,14 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use ssh2::{BlockDirections, Channel, Session};
+use ssh2::{BlockDirections, Channel, ErrorCode, Session};
 
+use super::link::Link;
 use super::{Deadline, io_error};
 use crate::transport::text::Tail;
 use crate::transport::waker::{sleep, sleep_on};
@@ -44,6 +44,10 @@ const CHUNK: usize = 32_700;
 /// has told the host.
 const READ: usize = 64 << 10;
 
+/// How long a refused channel is asked for again, and how often.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// How long a host may take to tell a command's exit status after its output has ended.
 const EPILOGUE: Duration = Duration::from_secs(2);
 
@@ -55,7 +59,7 @@ pub(crate) struct SshTransport {
     // Freed in this order: the channel before its session.
     channel: Channel,
     session: Session,
-    socket: Arc<TcpStream>,
+    link: Arc<Link>,
     /// A chunk that was taken from the driver and is not sent yet.
     outbox: Vec<u8>,
     sent: usize,
@@ -64,6 +68,8 @@ pub(crate) struct SshTransport {
     inbox: Inbox,
     scratch: Vec<u8>,
     said: Tail,
+    /// The end of the command's standard input is yet to be sent.
+    finishing: bool,
     ended: bool,
 }
 
@@ -80,37 +86,65 @@ impl fmt::Debug for SshTransport {
 /// Starts a command; blocks for that.
 pub(super) fn open(
     session: &Session,
-    socket: &Arc<TcpStream>,
+    link: &Arc<Link>,
     command: &str,
     deadline: Deadline,
 ) -> io::Result<SshTransport> {
     session.set_blocking(true);
-    deadline.bound(session)?;
-    let mut channel = session
-        .channel_open("session", WINDOW, PACKET, None)
-        .map_err(io_error)?;
+    let mut channel = open_channel(session, deadline)?;
     deadline.bound(session)?;
     channel.exec(command).map_err(io_error)?;
     session.set_blocking(false);
     Ok(SshTransport {
         channel,
         session: session.clone(),
-        socket: Arc::clone(socket),
+        link: Arc::clone(link),
         outbox: Vec::new(),
         sent: 0,
         sending: false,
         inbox: Inbox::default(),
         scratch: vec![0; READ],
         said: Tail::default(),
+        finishing: false,
         ended: false,
     })
 }
 
+/// OpenSSH frees a session only some time after it was told of its end. One that allows a single session
+/// (`MaxSessions 1`) may so refuse the next one at first.
+fn open_channel(session: &Session, deadline: Deadline) -> io::Result<Channel> {
+    let start = Instant::now();
+    loop {
+        deadline.bound(session)?;
+        let opened = session.channel_open("session", WINDOW, PACKET, None);
+        match opened.map_err(|error| (error.code(), io_error(error))) {
+            Ok(channel) => return Ok(channel),
+            Err((ErrorCode::Session(libssh2_sys::LIBSSH2_ERROR_CHANNEL_FAILURE), _))
+                if start.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            Err((_, error)) => return Err(error),
+        }
+    }
+}
+
 impl SshTransport {
     /// Ends the command's standard input; `WouldBlock` if it has to be tried again.
+    ///
+    /// libssh2 has this packet on its stack, and knows a half-sent one by its address: nobody could
+    /// repeat the call. So it is made only where the socket has room for all of it.
     pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.finishing = true;
         self.settle()?;
-        self.channel.send_eof().map_err(io_error)
+        let ready = sleep_on((self.link.as_fd(), PollFlags::OUT), Duration::ZERO)?;
+        if !ready.contains(PollFlags::OUT) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let sent = self.channel.send_eof();
+        sent.map_err(|error| self.told(io_error(error)))?;
+        self.finishing = false;
+        Ok(())
     }
 
     /// Did the socket take a packet only in part?
@@ -140,12 +174,13 @@ impl SshTransport {
             }
             match self.channel.write(&self.outbox[self.sent..]) {
                 Ok(count) => {
+                    self.link.earn(count);
                     self.sent += count;
                     self.sending = false;
                 }
                 Err(error) => {
                     self.sending = self.is_half_sent();
-                    return Err(explain(&self.session, error));
+                    return Err(self.explain(error));
                 }
             }
         }
@@ -170,13 +205,15 @@ impl SshTransport {
     /// Has libssh2 take in what the socket has, and go on with a key exchange: which a read does not get
     /// to while it wants to send something, nor a write while there is no room for it.
     fn pump(&mut self) -> io::Result<()> {
-        ignore_would_block(self.channel.wait_eof().map_err(io_error))
+        let read = self.channel.wait_eof();
+        ignore_would_block(read.map_err(|error| self.told(io_error(error))))
     }
 
     /// Reads into the inbox, which must be empty; leaves it empty at the end of the stream.
     fn fill(&mut self) -> io::Result<()> {
         let read = self.channel.read(&mut self.scratch);
-        let count = read.map_err(|error| explain(&self.session, error))?;
+        let count = read.map_err(|error| self.explain(error))?;
+        self.link.earn(count);
         self.inbox.put_back(&self.scratch[..count]);
         Ok(())
     }
@@ -190,11 +227,12 @@ impl SshTransport {
             match stderr.read(&mut self.scratch) {
                 Ok(0) => break,
                 Ok(count) => {
+                    self.link.earn(count);
                     self.said.push(&self.scratch[..count]);
                     drained += count;
                 }
                 Err(error) => {
-                    ignore_would_block(Err(explain(&self.session, error)))?;
+                    ignore_would_block(Err(self.explain(error)))?;
                     break;
                 }
             }
@@ -206,10 +244,27 @@ impl SshTransport {
     fn read_channel(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if let Some(buffer) = buffer.get_mut(..READ) {
             let read = self.channel.read(buffer);
-            return read.map_err(|error| explain(&self.session, error));
+            let count = read.map_err(|error| self.explain(error))?;
+            self.link.earn(count);
+            return Ok(count);
         }
         self.fill()?;
         Ok(self.inbox.take(buffer))
+    }
+
+    /// The `ssh2` crate's streams make an I/O error of libssh2's, and lose what kind of error it was.
+    fn explain(&self, error: io::Error) -> io::Error {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return error;
+        }
+        self.told(ssh2::Error::last_session_error(&self.session).map_or(error, io_error))
+    }
+
+    fn told(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => error,
+            _ => self.link.explain(error),
+        }
     }
 
     /// Is there something to read that the socket will not announce any more?
@@ -268,30 +323,30 @@ impl Transport for SshTransport {
         }
         let chunk = &bytes[..bytes.len().min(CHUNK)];
         let written = self.channel.write(chunk);
-        match written.map_err(|error| explain(&self.session, error)) {
+        match written.map_err(|error| self.explain(error)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.outbox.extend_from_slice(chunk);
                 self.sending = self.is_half_sent();
                 Ok(chunk.len())
             }
-            other => other,
+            other => other.inspect(|&count| self.link.earn(count)),
         }
     }
 
     fn wait(&mut self, want_write: bool, waker: &Waker, timeout: Duration) -> io::Result<()> {
         ignore_would_block(self.settle())?;
-        let has_room = self.outbox.is_empty() && self.may_write();
+        let has_room = self.outbox.is_empty() && self.may_write() && !self.finishing;
         if (want_write && has_room) || self.has_news()? {
             return Ok(());
         }
         let mut flags = PollFlags::empty();
         // Room in the channel is announced by a packet; and a socket that was hung up is always ready.
         flags.set(PollFlags::IN, !self.ended);
-        flags.set(PollFlags::OUT, self.is_half_sent());
+        flags.set(PollFlags::OUT, self.is_half_sent() || self.finishing);
         if flags.is_empty() {
             return sleep(&[], waker, timeout);
         }
-        sleep(&[(self.socket.as_fd(), flags)], waker, timeout)?;
+        sleep(&[(self.link.as_fd(), flags)], waker, timeout)?;
         ignore_would_block(self.settle())?;
         self.drain_stderr()?;
         Ok(())
@@ -312,7 +367,7 @@ impl Transport for SshTransport {
                 Ok(()) => break,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let left = EPILOGUE.checked_sub(start.elapsed())?;
-                    sleep_on((self.socket.as_fd(), PollFlags::IN), left).ok()?;
+                    sleep_on((self.link.as_fd(), PollFlags::IN), left).ok()?;
                 }
                 Err(_) => return None,
             }
@@ -334,7 +389,7 @@ impl Transport for SshTransport {
             };
             let mut flags = PollFlags::IN;
             flags.set(PollFlags::OUT, self.is_half_sent());
-            if sleep_on((self.socket.as_fd(), flags), left).is_err() {
+            if sleep_on((self.link.as_fd(), flags), left).is_err() {
                 break;
             }
         }
@@ -342,17 +397,9 @@ impl Transport for SshTransport {
         let _ = self.channel.send_eof();
         let _ = self.channel.close();
         let _ = self.session.disconnect(None, "done", None);
-        let _ = self.socket.shutdown(Shutdown::Both);
+        self.link.hang_up();
         self.ended = true;
     }
-}
-
-/// The `ssh2` crate's streams make an I/O error of libssh2's, and lose what kind of error it was.
-fn explain(session: &Session, error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::WouldBlock {
-        return error;
-    }
-    ssh2::Error::last_session_error(session).map_or(error, io_error)
 }
 
 fn ignore_would_block(result: io::Result<()>) -> io::Result<()> {

@@ -38,7 +38,8 @@ pub(super) fn run(
         let mut progress = false;
         match drain(&mut transport, &mut stdout).map_err(failed)? {
             Drained::End => break,
-            Drained::Some => progress = true,
+            // What is thrown away is no progress, lest an endless flood pass for some.
+            Drained::Some => progress = stdout.len() < OUTPUT,
             Drained::Nothing => {}
         }
         progress |= feed.advance(&mut transport, &mut input).map_err(failed)?;

@@ -58,7 +58,7 @@ fn packets_are_sent_in_parts_amid_key_exchanges() {
         let session = connect(&sshd);
         let chosen = session.session.methods(MethodType::CryptCs);
         assert_eq!(chosen, Some(cipher));
-        rustix::net::sockopt::set_socket_send_buffer_size(&*session.socket, 1).unwrap();
+        rustix::net::sockopt::set_socket_send_buffer_size(&*session.link, 1).unwrap();
         let mut transport = session.exec("exec cat").unwrap();
         exchange(&mut transport, 8 << 20);
         transport.finish().unwrap();
@@ -268,6 +268,167 @@ fn a_listener_that_speaks_something_else() {
     assert!(matches!(error, Error::Ssh { .. }), "{error:?}");
 }
 
+/// Says what it is given over and over, as fast as it goes, once it was greeted.
+fn flooder(greeting: &'static [u8], flood: Vec<u8>) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        socket.write_all(greeting).unwrap();
+        while socket.write_all(&flood).is_ok() {}
+    });
+    address
+}
+
+/// libssh2 passes over empty lines before a greeting, and over packets before a key exchange that it can't
+/// use yet, but keeps these.
+#[test]
+fn a_listener_that_floods() {
+    let sshd = Sshd::start();
+    let packet = |kind: u8| {
+        let mut packet = vec![0; 32_000];
+        packet[..4].copy_from_slice(&(32_000_u32 - 4).to_be_bytes());
+        packet[4] = 4;
+        packet[5] = kind;
+        packet
+    };
+    let greeting = b"SSH-2.0-flood\r\n";
+    for (greeting, flood) in [
+        (&b""[..], vec![b'\n'; 32_000]),
+        (greeting, packet(2)),
+        (greeting, packet(66)),
+    ] {
+        let mut target = sshd.target();
+        target.port = flooder(greeting, flood).port();
+        let start = Instant::now();
+        let error = SshSession::connect(&target, &sshd.options()).unwrap_err();
+        assert!(matches!(error, Error::Ssh { .. }), "{error:?}");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+}
+
+// -- by way of a command --
+
+/// A command that runs a bash script, which is told where the host is and has `$1` and `$2` for it.
+fn by_script(sshd: &Sshd, script: &str) -> SshOptions {
+    let path = sshd.path("proxy");
+    fs::write(&path, script).unwrap();
+    SshOptions {
+        proxy_command: Some(format!("bash {} %h %p", path.display())),
+        ..sshd.options()
+    }
+}
+
+const RELAY: &str = "exec 3<>/dev/tcp/$1/$2; cat <&3 & cat >&3; kill %1\n";
+
+#[test]
+fn a_command_leads_to_the_host() {
+    let sshd = Sshd::start_with(&["RekeyLimit=1M"], "");
+    let script = format!("head -c 1000000 /dev/zero >&2; {RELAY}");
+    let options = by_script(&sshd, &script);
+    let session = SshSession::connect(&sshd.target(), &options).unwrap();
+    let mut transport = session.exec("exec cat").unwrap();
+    exchange(&mut transport, 16 << 20);
+    transport.finish().unwrap();
+    assert_eq!(collect(&mut transport), b"");
+    assert_eq!(transport.exit_status(), Some(0));
+    transport.close();
+}
+
+#[test]
+fn another_host_leads_to_the_host() {
+    let (jump, sshd) = (Sshd::start(), Sshd::start());
+    let ssh = format!(
+        "ssh -F /dev/null -o BatchMode=yes -o UserKnownHostsFile={} -i {} -p {} -W %h:%p {}@127.0.0.1",
+        jump.known_hosts().display(),
+        jump.identity().display(),
+        jump.target().port,
+        jump.target().user,
+    );
+    let options = SshOptions {
+        proxy_command: Some(ssh),
+        ..sshd.options()
+    };
+    let session = SshSession::connect(&sshd.target(), &options).unwrap();
+    let mut transport = session.exec("exec cat").unwrap();
+    exchange(&mut transport, 16 << 20);
+    transport.close();
+    drop((transport, session));
+
+    // Nobody listens behind it.
+    let mut target = sshd.target();
+    target.port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let error = SshSession::connect(&target, &options).unwrap_err();
+    assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+    let why = error.source().unwrap().to_string();
+    assert!(why.contains("ended with status 255"), "{why}");
+    assert!(
+        why.contains("onnection refused") || why.contains("open failed"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_command_that_leads_nowhere() {
+    let sshd = Sshd::start();
+    let mut options = by_script(&sshd, "echo no such road >&2; exit 7\n");
+    let error = refusal(&sshd, &options);
+    assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+    assert!(error.is_retryable());
+    let why = error.source().unwrap().to_string();
+    let expected = "the proxy command ended with status 7 and said: no such road";
+    assert!(why.ends_with(expected), "{why}");
+
+    options = by_script(&sshd, "echo wait >&2; exec sleep 1000\n");
+    options.connect_timeout = Duration::from_millis(500);
+    let error = refusal(&sshd, &options);
+    assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+    assert_eq!(kind_of(&error), io::ErrorKind::TimedOut);
+    let why = error.source().unwrap().to_string();
+    assert!(why.ends_with("the proxy command said: wait"), "{why}");
+
+    options.proxy_command = Some(String::from("nc %h %q"));
+    let error = refusal(&sshd, &options);
+    assert!(matches!(error, Error::Spawn { .. }), "{error:?}");
+}
+
+#[test]
+fn a_command_ends_with_its_session() {
+    let sshd = Sshd::start();
+    let pids = sshd.path("pids");
+    let script = format!(
+        "sleep 1000 & echo $$ $! >{}; trap : TERM HUP PIPE; {RELAY} while :; do sleep 1; done",
+        pids.display()
+    );
+    let options = by_script(&sshd, &script);
+    let session = SshSession::connect(&sshd.target(), &options).unwrap();
+    let mut transport = session.exec("exec cat").unwrap();
+    exchange(&mut transport, 1 << 20);
+    transport.close();
+    let started = fs::read_to_string(&pids).unwrap();
+    let alive = || {
+        let is_alive = |pid: &&str| {
+            fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        started.split_whitespace().filter(is_alive).count()
+    };
+    assert!(started.split_whitespace().count() == 2 && alive() > 0);
+    drop((transport, session));
+    let start = Instant::now();
+    while alive() > 0 {
+        assert!(start.elapsed() < Duration::from_secs(5), "{started}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 // -- the host's key --
 
 #[test]
@@ -307,15 +468,31 @@ fn an_unknown_host_is_refused_or_accepted_for_good() {
 }
 
 #[test]
-fn a_changed_or_revoked_key_is_refused_always() {
+fn a_revoked_key_is_refused_by_name() {
+    let sshd = Sshd::start();
+    let right = sshd.known_hosts_line("host_key");
+    let lines = format!("{right}@revoked {right}");
+    fs::write(sshd.known_hosts(), &lines).unwrap();
+    for host_keys in [HostKeys::Strict, HostKeys::AcceptNew] {
+        let options = SshOptions {
+            host_keys,
+            ..sshd.options()
+        };
+        let error = refusal(&sshd, &options);
+        assert!(matches!(error, Error::HostKeyRevoked { .. }), "{error:?}");
+        assert!(error.is_refusal() && !error.is_retryable());
+    }
+    assert_eq!(fs::read_to_string(sshd.known_hosts()).unwrap(), lines);
+}
+
+#[test]
+fn a_changed_key_is_refused_always() {
     let sshd = Sshd::start();
     keygen(&sshd.path("other"), &["-t", "ed25519"]);
     keygen(&sshd.path("other_type"), &["-t", "ecdsa"]);
-    let right = sshd.known_hosts_line("host_key");
     for line in [
         sshd.known_hosts_line("other"),
         sshd.known_hosts_line("other_type"),
-        format!("{right}@revoked {right}"),
     ] {
         fs::write(sshd.known_hosts(), &line).unwrap();
         for host_keys in [HostKeys::Strict, HostKeys::AcceptNew] {
@@ -418,19 +595,30 @@ fn a_key_file_that_is_of_no_use() {
         &sshd.path("locked_pem"),
         &["-t", "rsa", "-m", "PEM", "-N", "secret"],
     );
-    fs::write(sshd.path("garbage"), "garbage").unwrap();
-    for (name, kind) in [
-        ("locked", io::ErrorKind::InvalidInput),
-        ("locked_pem", io::ErrorKind::InvalidInput),
-        ("missing", io::ErrorKind::NotFound),
-        ("garbage", io::ErrorKind::Other),
-    ] {
+    for (name, content) in [("garbage", &b"garbage"[..]), ("binary", b"\xff\xfe")] {
+        fs::write(sshd.path(name), content).unwrap();
+    }
+    let refusal = |name: &str| {
         let options = SshOptions {
             identity: Identity::File(sshd.path(name)),
             ..sshd.options()
         };
         let error = refusal(&sshd, &options);
-        assert!(matches!(error, Error::Authentication { .. }), "{error:?}");
+        assert!(!error.is_retryable());
+        error
+    };
+    for name in ["locked", "locked_pem"] {
+        let error = refusal(name);
+        assert!(matches!(&error, Error::IdentityLocked { path } if *path == sshd.path(name)));
+    }
+    for (name, kind) in [
+        ("missing", io::ErrorKind::NotFound),
+        ("garbage", io::ErrorKind::InvalidData),
+        ("binary", io::ErrorKind::InvalidData),
+        ("identity.pub", io::ErrorKind::InvalidData),
+    ] {
+        let error = refusal(name);
+        assert!(matches!(&error, Error::Identity { path, .. } if *path == sshd.path(name)));
         assert_eq!(kind_of(&error), kind, "{name}");
     }
 }

@@ -1,0 +1,172 @@
+//! The bytes between us and a host's SSH server.
+
+use std::ffi::{c_int, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+
+use libssh2_sys::LIBSSH2_SESSION;
+use rustix::net::RecvFlags;
+use ssh2::Session;
+
+use super::meter::Meter;
+use super::proxy::ProxyCommand;
+use super::{Deadline, dial, shown};
+use crate::{Error, SshOptions, SshTarget};
+
+/// A connection to a host's SSH server.
+#[derive(Debug)]
+pub(super) struct Link {
+    way: Way,
+    meter: Meter,
+}
+
+#[derive(Debug)]
+enum Way {
+    Tcp(TcpStream),
+    Proxy(ProxyCommand),
+}
+
+impl Link {
+    /// # Errors
+    /// [`Error::Connect`] where there is no TCP connection; [`Error::Spawn`] where the proxy command
+    /// can't be run. Whether that command gets anywhere is known only when the host says something.
+    pub(super) fn open(
+        target: &SshTarget,
+        options: &SshOptions,
+        deadline: Deadline,
+    ) -> Result<Self, Error> {
+        let way = match &options.proxy_command {
+            Some(command) => Way::Proxy(ProxyCommand::start(command, target)?),
+            None => {
+                let dialled = dial::dial(&target.address, target.port, deadline);
+                Way::Tcp(dialled.map_err(|source| Error::Connect {
+                    address: shown(target),
+                    source,
+                })?)
+            }
+        };
+        let meter = Meter::default();
+        Ok(Self { way, meter })
+    }
+
+    /// Lets a session send and receive here, metered. Before its handshake.
+    pub(super) fn carry(self: &Arc<Self>, session: &mut Session) {
+        session.set_tcp_stream(Arc::clone(self));
+        let mut raw = session.raw();
+        // SAFETY: the session is locked and valid; its abstract pointer is at nobody else's disposal
+        // (the ssh2 crate borrows it during keyboard-interactive log-ins only, which we don't do).
+        // It points to what the session itself keeps alive, by the clone above, until it has been freed.
+        unsafe {
+            let place = libssh2_sys::libssh2_session_abstract(&mut *raw);
+            *place = Arc::as_ptr(self).cast_mut().cast();
+            libssh2_session_callback_set(&mut *raw, CALLBACK_RECV, receive as *mut c_void);
+        }
+    }
+
+    /// So many bytes of a command's streams were read or written.
+    pub(super) fn earn(&self, count: usize) {
+        self.meter.earn(count);
+    }
+
+    /// Is there a command between us and the host that has led to nobody?
+    pub(super) fn leads_nowhere(&self) -> bool {
+        matches!(self.way, Way::Proxy(_)) && self.meter.is_silent()
+    }
+
+    /// Adds to an error of libssh2's what is known only here.
+    pub(super) fn explain(&self, error: io::Error) -> io::Error {
+        if self.meter.is_exceeded() {
+            let why = "the host sends much that nobody has asked for";
+            return io::Error::new(io::ErrorKind::QuotaExceeded, why);
+        }
+        match &self.way {
+            Way::Tcp(_) => error,
+            Way::Proxy(command) => command.explain(error),
+        }
+    }
+
+    /// Ends it in both directions.
+    pub(super) fn hang_up(&self) {
+        match &self.way {
+            Way::Tcp(socket) => drop(socket.shutdown(Shutdown::Both)),
+            Way::Proxy(command) => command.hang_up(),
+        }
+    }
+
+    /// Receives from the host, metered; or from a local socket that is none of ours.
+    fn receive(&self, from: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+        let receive = || {
+            let received = rustix::net::recv(from, buffer, RecvFlags::empty());
+            Ok(received.map(|(received, _)| received.0.len())?)
+        };
+        if from.as_raw_fd() == self.as_raw_fd() {
+            self.meter.pass(receive)
+        } else {
+            receive()
+        }
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.way {
+            Way::Tcp(socket) => socket.as_fd(),
+            Way::Proxy(command) => command.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Link {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// `LIBSSH2_CALLBACK_RECV` of libssh2.h.
+const CALLBACK_RECV: c_int = 6;
+
+unsafe extern "C" {
+    /// <https://libssh2.org/libssh2_session_callback_set.html>; libssh2-sys does not declare it.
+    fn libssh2_session_callback_set(
+        session: *mut LIBSSH2_SESSION,
+        kind: c_int,
+        callback: *mut c_void,
+    ) -> *mut c_void;
+}
+
+/// What libssh2 calls in place of recv(2), for the host's socket and for that of an ssh-agent: hands back a
+/// count, or a negative errno. `context` is where the session's abstract pointer is kept.
+unsafe extern "C" fn receive(
+    socket: c_int,
+    buffer: *mut c_void,
+    length: usize,
+    _flags: c_int,
+    context: *mut *mut c_void,
+) -> isize {
+    // SAFETY: `carry` has put a link there that lives as long as the session.
+    let link = unsafe { &*(*context).cast::<Link>() };
+    // SAFETY: libssh2 gives an open socket and a buffer of that length, for the time of this call.
+    let (socket, buffer) = unsafe {
+        (
+            BorrowedFd::borrow_raw(socket),
+            std::slice::from_raw_parts_mut(buffer.cast(), length),
+        )
+    };
+    match link.receive(socket, buffer) {
+        // A buffer is not larger than isize::MAX.
+        Ok(count) => count as isize,
+        Err(error) => -errno_of(&error),
+    }
+}
+
+fn errno_of(error: &io::Error) -> isize {
+    use rustix::io::Errno;
+    let errno = match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Errno::AGAIN,
+        _ => Errno::from_io_error(error).unwrap_or(Errno::CONNABORTED),
+    };
+    errno.raw_os_error() as isize
+}

@@ -1,0 +1,14 @@
+//! Trees on this machine made equal, through the library's face alone: no SSH, no other process but the
+//! agent's where a test needs one.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod content;
+mod destinations;
+mod faults;
+mod private;
+mod releases;
+mod selection;
+mod unprivileged;
