@@ -230,30 +230,21 @@ impl Board {
     }
 
     fn host(&self, row: &Row, room: usize, columns: usize, now: Duration) -> String {
-        const MINI_BAR: usize = 24;
         let name = shorten(&harmless(&row.name), room);
         let padding = room.saturating_sub(width(&name));
         let head = format!("  {name}{:padding$}  {:<10}", "", row.stage.as_str());
-        let is_staging = row.stage == Stage::In(HostState::Staging);
-        let mut tail = String::new();
-        if is_staging && row.bytes.1 > 0 {
-            if columns > 110 {
-                tail = format!("  {}", bar(row.share(), MINI_BAR));
+        let for_long = now.saturating_sub(row.since);
+        let tail = match row.stage {
+            Stage::In(HostState::Staging) if row.bytes.1 > 0 => {
+                row.transfer(columns.saturating_sub(width(&head)))
             }
-            let files = format!(
-                "{} of {}",
-                thousands(row.files.0),
-                count(row.files.1, "file")
-            );
-            tail.push_str(&format!(
-                "  {files:>22}  {}",
-                part(row.bytes.0, row.bytes.1)
-            ));
-        } else if now.saturating_sub(row.since) >= LONG {
-            let seconds = now.saturating_sub(row.since).as_secs();
-            tail = format!("  for {} s", thousands(seconds));
-        }
-        cut(&(head + &tail), columns)
+            _ if for_long >= LONG => vec![format!("for {} s", thousands(for_long.as_secs()))],
+            _ => Vec::new(),
+        };
+        cut(
+            &tail.iter().fold(head, |line, text| line + "  " + text),
+            columns,
+        )
     }
 
     /// Whom there was no room for.
@@ -302,6 +293,24 @@ impl Board {
 }
 
 impl Row {
+    /// How far a transfer is: as much of it as fits, what matters most first.
+    fn transfer(&self, room: usize) -> Vec<String> {
+        const BAR: usize = 24;
+        let percent = format!("{:>3} %", (self.share() * 100.0) as u64);
+        let bytes = format!("{:<20}", part(self.bytes.0, self.bytes.1));
+        let files = count(self.files.1, "file");
+        let files = format!("{} of {files}", thousands(self.files.0));
+        let taken = |parts: &[String]| parts.iter().map(|text| width(text) + 2).sum::<usize>();
+        let mut parts = vec![percent, bytes, files];
+        while parts.len() > 1 && taken(&parts) > room {
+            parts.pop();
+        }
+        if taken(&parts) + BAR + 2 <= room {
+            parts.insert(0, bar(self.share(), BAR));
+        }
+        parts
+    }
+
     /// Of what was asked for.
     fn share(&self) -> f64 {
         match self.bytes {

@@ -242,18 +242,20 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     fn started(&self, run: &Started<'_>) {
         let widest = run.hosts.iter().map(|host| host.chars().count()).max();
         self.pace().width = widest.unwrap_or(0);
-        let text = match &run.release {
+        let mut text = match &run.release {
             Some(release) => format!(
-                "release {} of {}, generation {}: {}, {}, to {}",
+                "release {} of {}, generation {}: {}, {}",
                 release.id.short(),
                 run.source,
                 release.generation,
                 count(release.files, "file"),
                 bytes(release.bytes),
-                count(run.hosts.len() as u64, "host"),
             ),
             None => format!("pulling {}", run.source),
         };
+        if run.release.is_some() && self.live.is_none() {
+            text.push_str(&format!(", to {}", count(run.hosts.len() as u64, "host")));
+        }
         if let Some(live) = &self.live {
             live.start(run);
         }
