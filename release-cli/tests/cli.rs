@@ -219,3 +219,147 @@ fn colours_come_only_where_they_are_wanted() {
     assert!(said_with(&["status", "--color", "always"]));
     assert!(!said_with(&["status", "--color", "never"]));
 }
+
+#[test]
+fn the_manual_and_the_completions_are_printed_or_written() {
+    let place = Place::new("");
+    let output = place.run(&["man"]);
+    assert_eq!(output.status.code(), Some(0));
+    let pages = String::from_utf8(output.stdout).unwrap();
+    assert!(pages.starts_with(".ie"), "{pages}");
+    let output = place.run(&["man", "--dir", "man1"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+    let names = fs::read_dir(place.path().join("man1")).unwrap();
+    assert_eq!(names.count(), pages.matches("\n.TH ").count());
+
+    for shell in ["bash", "zsh", "fish"] {
+        let output = place.run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(said(&output).is_empty() && output.stdout.len() > 1_000);
+    }
+    fs::write(place.path().join("file"), "").unwrap();
+    assert_eq!(
+        place.run(&["man", "--dir", "file/x"]).status.code(),
+        Some(1)
+    );
+}
+
+/// Where nobody listens, and with a key that is not there.
+const NOBODY: &str = r#"
+source = "app"
+destination.path = "/release"
+state.directory = "state"
+ssh = { identity = "id", known_hosts = "known_hosts" }
+sync.retries = 0
+[[host]]
+name = "web-1"
+address = "127.0.0.1"
+port = 9
+"#;
+
+#[test]
+fn a_plan_that_reaches_nobody_says_so_and_changes_nothing() {
+    let place = Place::new(NOBODY);
+    fs::create_dir(place.path().join("app")).unwrap();
+    fs::write(place.path().join("app/a"), "content").unwrap();
+    fs::write(place.path().join("known_hosts"), "").unwrap();
+    let output = place.run(&["--json", "plan", "--itemize"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let events = events(&output);
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["event"], "host");
+    assert_eq!(events[0]["error_kind"], "identity");
+    assert_eq!(events[1]["event"], "finished");
+    assert_eq!(events[1]["outcome"], "failed");
+    assert!(!place.path().join("state").exists());
+}
+
+#[test]
+fn what_failed_is_tried_again_and_nothing_else() {
+    let two = format!("{NOBODY}[[host]]\nname = \"web-2\"\naddress = \"127.0.0.1\"\nport = 9\n");
+    let place = Place::new(&two);
+    fs::create_dir(place.path().join("app")).unwrap();
+    fs::write(place.path().join("app/a"), "content").unwrap();
+    fs::write(place.path().join("known_hosts"), "").unwrap();
+    let again = ["--json", "deploy", "--no-snapshot", "--retry-failed"];
+    let output = place.run(&again);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(events(&output)[0]["kind"], "no-last-deploy");
+
+    let hosts = |output: &Output| {
+        let last = events(output).pop().unwrap();
+        assert_eq!(last["event"], "finished");
+        let hosts = last["hosts"].as_array().unwrap().iter();
+        hosts
+            .map(|host| host["host"].to_string())
+            .collect::<Vec<_>>()
+    };
+    let first = place.run(&["--json", "deploy", "--no-snapshot", "--host", "web-2"]);
+    assert_eq!(first.status.code(), Some(1), "{}", said(&first));
+    assert_eq!(hosts(&first), ["\"web-2\""]);
+    assert_eq!(hosts(&place.run(&again)), ["\"web-2\""]);
+
+    let history = fs::read_to_string(place.path().join("state/history.jsonl")).unwrap();
+    let generations = history.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["hosts"][0]["error"], "identity");
+        line["generation"].as_u64().unwrap()
+    });
+    assert_eq!(generations.collect::<Vec<_>>(), [1, 2]);
+
+    // As if all had gone well meanwhile.
+    let last = place.path().join("state/last-deploy.json");
+    let text = fs::read_to_string(&last).unwrap();
+    fs::write(&last, text.replace("\"well\": false", "\"well\": true")).unwrap();
+    let output = place.run(&again);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(hosts(&output).is_empty());
+    assert!(said(&output).contains("nothing to try again"));
+}
+
+#[test]
+fn a_doctor_finds_each_fault_and_says_how_to_mend_it() {
+    let place = Place::new(NOBODY);
+    let output = place.run(&["--json", "doctor"]);
+    assert_eq!(output.status.code(), Some(1));
+    let mut events = events(&output);
+    let last = events.pop().unwrap();
+    assert_eq!(last["event"], "finished");
+    assert_eq!(last["outcome"], "failed");
+    let mut faults = 0;
+    for check in &events {
+        assert_eq!(check["event"], "check");
+        let is_ok = check["result"] == "ok";
+        assert_eq!(check["mend"].is_null(), is_ok, "{check}");
+        faults += u64::from(check["result"] == "fault");
+    }
+    assert_eq!(last["faults"], faults);
+    let of = |name: &str| {
+        let check = events.iter().find(|event| event["check"] == name);
+        check.unwrap()["result"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(of("configuration"), "ok");
+    for name in ["key", "known_hosts", "source", "ssh"] {
+        assert_eq!(of(name), "fault");
+    }
+    assert_eq!(events.last().unwrap()["host"], "web-1");
+}
+
+#[test]
+fn a_pull_takes_what_it_is_told_and_asks_nobody() {
+    let place = Place::new(NOBODY);
+    fs::create_dir(place.path().join("app")).unwrap();
+    fs::write(place.path().join("app/a"), "content").unwrap();
+    fs::write(place.path().join("known_hosts"), "").unwrap();
+    let pull = |from: &str| place.run(&["--json", "pull", from]);
+    assert_eq!(pull("web-1:relative").status.code(), Some(2));
+    assert_eq!(pull("web-1").status.code(), Some(2));
+    let output = pull("web-1:/srv/app");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let events = events(&output);
+    assert_eq!(events[0]["event"], "started");
+    assert_eq!(events[0]["source"], "www@127.0.0.1:/srv/app");
+    assert_eq!(events.last().unwrap()["event"], "finished");
+    assert_eq!(events.last().unwrap()["generation"], Value::Null);
+    assert!(place.path().join("app/a").exists());
+}

@@ -218,3 +218,81 @@ fn failures_before_a_run() {
         4
     );
 }
+
+/// Each of the things that can be so at one time, and what they come to: the first in this order that
+/// is. Scripts rely on it.
+#[test]
+fn the_whole_table_of_precedence() {
+    for case in 0..1_u32 << 6 {
+        let [interrupted, usage_error, lock, change, failure, refusal] =
+            std::array::from_fn(|bit| case & (1 << bit) != 0);
+        let hosts = [
+            (usage_error, failed(usage())),
+            (lock, failed(locked())),
+            (change, committed()),
+            (failure, failed(no_space())),
+            (refusal, failed(refused())),
+        ];
+        let hosts = hosts
+            .into_iter()
+            .filter_map(|(is, host)| is.then_some(host));
+        let report = report(hosts.chain([unchanged()]));
+        let verdict = Verdict::of(Aim::Push, interrupted, &report, &HashSet::new());
+        let expected = [
+            (interrupted, 130),
+            (usage_error, 2),
+            (lock, 4),
+            (change && (failure || refusal), 3),
+            (refusal && !failure, 5),
+            (failure, 1),
+            (true, 0),
+        ];
+        let expected = expected
+            .into_iter()
+            .find(|(is, _)| *is)
+            .map(|(_, code)| code);
+        assert_eq!(Some(verdict.exit.code()), expected, "{report:?}");
+        let is_whole = !(usage_error || lock || failure || refusal);
+        assert_eq!(verdict.overall == Overall::Ok, is_whole);
+        assert_eq!(verdict.overall == Overall::Partial, !is_whole && change);
+    }
+}
+
+#[test]
+fn a_plan_ends_as_the_deploy_would() {
+    let plan = |error| HostPlan {
+        host: "web".into(),
+        marker: None,
+        unchanged: false,
+        created: 1,
+        changed: 0,
+        attributes: 0,
+        deleted: 0,
+        files_sent: 1,
+        bytes_wanted: 1,
+        local_bytes: 0,
+        items: Vec::new(),
+        seconds: 0.0,
+        error,
+    };
+    let exit = |errors: [Option<Error>; 2]| Exit::of_plans(false, &errors.map(plan)).code();
+    assert_eq!(exit([None, None]), 0);
+    assert_eq!(exit([None, Some(no_space())]), 1);
+    assert_eq!(exit([None, Some(refused())]), 5);
+    assert_eq!(exit([Some(no_space()), Some(refused())]), 1);
+    assert_eq!(exit([Some(locked()), Some(refused())]), 4);
+    assert_eq!(exit([Some(Error::Cancelled), None]), 130);
+}
+
+#[test]
+fn only_faults_make_an_examination_end_badly() {
+    let exit = |interrupted, faults| {
+        let health = Health {
+            faults,
+            warnings: 3,
+            seconds: 0.0,
+        };
+        Exit::of_health(interrupted, &health).code()
+    };
+    assert_eq!((exit(false, 0), exit(false, 1), exit(true, 0)), (0, 1, 130));
+}

@@ -11,6 +11,7 @@ use super::canvas::{Canvas, Extent};
 use super::errors::{Errors, one_line};
 use super::live::Live;
 use super::paint::{Paint, Tone};
+use super::summary::Way;
 use super::words::{bytes, count, harmless, thousands};
 use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, examination, summary};
 use crate::exit::Verdict;
@@ -55,6 +56,7 @@ struct Pace {
     heard: HashMap<String, Instant>,
     /// Of the longest name.
     width: usize,
+    way: Way,
 }
 
 impl<O: Write, E: Write> Lines<O, E> {
@@ -184,7 +186,7 @@ impl<O: Write, E: Write> Lines<O, E> {
                 self.host_progress(Volume::Normal, &report.host, &text);
             }
             None => {
-                let text = format!("{outcome}  {}", summary::host(report));
+                let text = format!("{outcome}  {}", summary::host(report, self.pace().way));
                 self.host_progress(Volume::Normal, &report.host, &text);
             }
         }
@@ -241,7 +243,13 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
 
     fn started(&self, run: &Started<'_>) {
         let widest = run.hosts.iter().map(|host| host.chars().count()).max();
-        self.pace().width = widest.unwrap_or(0);
+        let mut pace = self.pace();
+        pace.width = widest.unwrap_or(0);
+        pace.way = match run.release {
+            Some(_) => Way::Out,
+            None => Way::In,
+        };
+        drop(pace);
         let mut text = match &run.release {
             Some(release) => format!(
                 "release {} of {}, generation {}: {}, {}",

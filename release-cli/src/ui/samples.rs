@@ -1,6 +1,7 @@
 //! Things to show in tests.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use release_core::Marker;
@@ -259,7 +260,7 @@ pub(super) fn errors() -> Vec<Error> {
     let address = || "10.0.0.5:22".to_owned();
     let destination = || "/release".to_owned();
     let fingerprint = || "ssh-ed25519 SHA256:abc".to_owned();
-    let known_hosts = || "/etc/release/known_hosts".into();
+    let known_hosts = || PathBuf::from("/etc/release/known_hosts");
     vec![
         unreachable(),
         Error::Ssh {
@@ -276,6 +277,26 @@ pub(super) fn errors() -> Vec<Error> {
             address: address(),
             fingerprint: fingerprint(),
             known_hosts: known_hosts(),
+        },
+        Error::HostKeyRevoked {
+            address: address(),
+            fingerprint: fingerprint(),
+            known_hosts: known_hosts(),
+        },
+        Error::KnownHosts {
+            path: known_hosts(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        },
+        Error::Identity {
+            path: "/etc/release/id_ed25519".into(),
+            source: io::ErrorKind::NotFound.into(),
+        },
+        Error::IdentityLocked {
+            path: "/etc/release/id_ed25519".into(),
+        },
+        Error::Spawn {
+            program: "nc".into(),
+            source: io::ErrorKind::NotFound.into(),
         },
         Error::Authentication {
             address: address(),
@@ -298,10 +319,15 @@ pub(super) fn errors() -> Vec<Error> {
             doing: "staging",
             stderr: "killed".into(),
         },
+        Error::Transport {
+            doing: "staging",
+            source: io::ErrorKind::BrokenPipe.into(),
+        },
         Error::Protocol {
             what: "frame of type 77".into(),
         },
         Error::NewerAgent { theirs: 2, ours: 1 },
+        Error::OlderAgent { theirs: 1, ours: 2 },
         Error::Cancelled,
         locked(),
         Error::Fenced {

@@ -5,7 +5,7 @@ mod status;
 
 use std::collections::HashSet;
 
-use release_sync::{Counts, HostReport, Outcome, ProofClass, Report};
+use release_sync::{Counts, Generation, HostReport, Outcome, ProofClass, Report};
 
 use super::canvas::Canvas;
 use super::one_line;
@@ -30,6 +30,38 @@ pub(super) fn tone(outcome: Outcome) -> Tone {
         Outcome::Asleep | Outcome::Booting | Outcome::Gone => Tone::Plain,
         Outcome::Deferred | Outcome::ReadOnly => Tone::Warning,
         Outcome::Failed => Tone::Bad,
+    }
+}
+
+/// Which way a run brings content. A pull gives out no release, and so has no generation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Way {
+    #[default]
+    Out,
+    In,
+}
+
+impl Way {
+    pub(super) fn of(generation: Generation) -> Self {
+        if generation == Generation::default() {
+            Self::In
+        } else {
+            Self::Out
+        }
+    }
+
+    const fn verb(self) -> &'static str {
+        match self {
+            Self::Out => "sent",
+            Self::In => "received",
+        }
+    }
+
+    const fn bytes(self, counts: &Counts) -> u64 {
+        match self {
+            Self::Out => counts.bytes_sent,
+            Self::In => counts.bytes_received,
+        }
     }
 }
 
@@ -115,6 +147,7 @@ fn chosen(hosts: &[HostReport], rows: Option<usize>) -> Option<HashSet<&str>> {
 
 /// The whole run in a line.
 pub(super) fn totals(report: &Report) -> String {
+    let way = Way::of(report.generation);
     let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
     for host in &report.hosts {
         match outcomes
@@ -130,15 +163,16 @@ pub(super) fn totals(report: &Report) -> String {
         .map(|(outcome, number)| format!("{} {}", thousands(*number), outcome.as_str()))
         .collect();
     format!(
-        "{}: {}; {} sent in {}",
+        "{}: {}; {} {} in {}",
         count(report.hosts.len() as u64, "host"),
         outcomes.join(", "),
-        bytes(sum(&report.hosts, |counts| counts.bytes_sent)),
+        bytes(sum(&report.hosts, |counts| way.bytes(counts))),
+        way.verb(),
         seconds(report.seconds),
     )
 }
 
-pub(super) fn sum(hosts: &[HostReport], field: fn(&Counts) -> u64) -> u64 {
+fn sum(hosts: &[HostReport], field: impl Fn(&Counts) -> u64) -> u64 {
     hosts
         .iter()
         .map(|host| field(&host.counts))
@@ -146,11 +180,18 @@ pub(super) fn sum(hosts: &[HostReport], field: fn(&Counts) -> u64) -> u64 {
 }
 
 /// What one host's run was, in a few words.
-pub(super) fn host(report: &HostReport) -> String {
+pub(super) fn host(report: &HostReport, way: Way) -> String {
     let counts = &report.counts;
     let time = seconds(report.seconds);
     if report.outcome == Outcome::Unchanged {
         return format!("in {time}");
+    }
+    if way == Way::In {
+        return format!(
+            "{} deleted, {} received in {time}",
+            thousands(counts.files_deleted),
+            bytes(counts.bytes_received)
+        );
     }
     format!(
         "{} sent, {} deleted, {} in {time}",

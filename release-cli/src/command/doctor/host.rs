@@ -56,7 +56,8 @@ fn part(error: &Error) -> &'static str {
         Error::NoAgent { .. }
         | Error::Bootstrap { .. }
         | Error::Protocol { .. }
-        | Error::NewerAgent { .. } => "agent",
+        | Error::NewerAgent { .. }
+        | Error::OlderAgent { .. } => "agent",
         _ => "ssh",
     }
 }
