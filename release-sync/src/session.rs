@@ -15,6 +15,8 @@ mod outbox;
 mod release;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod simulation;
 
 pub(crate) use agent::{Agent, Order, Violation};
