@@ -5,7 +5,7 @@ mod entries;
 mod records;
 mod write;
 
-use release_core::{Digest, Entry, Kind, Manifest, Meta, Principal, RelPath, Timestamp};
+use release_core::{Digest, Entry, Kind, Manifest, Meta, Principal, Timestamp};
 
 use crate::scan::testing::{Tree, path};
 
