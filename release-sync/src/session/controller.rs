@@ -463,7 +463,7 @@ impl Controller {
             match *asked {
                 1 => {
                     self.wanted.0 += 1;
-                    self.wanted.1 += size;
+                    self.wanted.1 = self.wanted.1.saturating_add(size);
                     self.counts.files_sent += 1;
                 }
                 MOST_ASKS => {}
@@ -547,3 +547,6 @@ fn broken(what: impl Into<String>) -> Error {
 fn protocol(error: wire::WireError) -> Error {
     broken(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
