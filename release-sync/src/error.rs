@@ -28,6 +28,16 @@ pub enum Error {
         /// The source directory.
         path: PathBuf,
     },
+    /// The source has so many entries, or such long names, that no host takes their list.
+    #[error("the source {} has too many entries: their list is {bytes} bytes long, and a host takes {limit}", .path.display())]
+    SourceTooLarge {
+        /// The source directory.
+        path: PathBuf,
+        /// Bytes of its manifest.
+        bytes: u64,
+        /// The most that a host takes.
+        limit: u64,
+    },
     /// Entries of the source can't be read.
     #[error("{count} entries of the source can't be read, the first of them `{first}`")]
     SourceUnreadable {

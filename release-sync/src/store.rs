@@ -138,7 +138,7 @@ impl Store {
 
 /// Present while a commit is under way: the name of the undo that it fills.
 const UNDER_WAY: &[u8] = b"commit";
-const MAX_MANIFEST: usize = 1 << 30;
+const MAX_MANIFEST: usize = Manifest::MAX_BYTES;
 const MAX_INDEX: usize = 2 << 30;
 
 /// Is this directory the root of a mount?

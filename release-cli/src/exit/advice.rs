@@ -115,6 +115,10 @@ fn of_source(error: &Error) -> Option<Advice> {
             "source-empty",
             "if every host is meant to be emptied, say --allow-empty",
         ),
+        Error::SourceTooLarge { .. } => advice(
+            "source-too-large",
+            "leave entries out with --exclude, or deploy the source in parts",
+        ),
         Error::SourceUnreadable { .. } => advice(
             "source-unreadable",
             "run as a user who may read all of it, or leave these entries out with --exclude",

@@ -55,7 +55,7 @@ impl Asker {
             });
             let end = ToController::WantEnd {
                 files: self.lacking.len() as u64,
-                bytes: sizes.sum(),
+                bytes: total(sizes),
             };
             // An error means that the session is over.
             let _ = events.send(Event::Asked(end));
@@ -105,6 +105,11 @@ impl Asker {
     }
 }
 
+/// Sparse files can claim to be more together than can be counted.
+fn total(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
+}
+
 /// Is the signature shorter than the file that it is to spare? A log that was cut down from a gigabyte
 /// would need more to ask for than to send. It also keeps the signatures of a unit below the unit's own
 /// bytes, so that a want fits its frame.
@@ -130,6 +135,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn sizes_beyond_counting_are_counted_as_the_most() {
+        assert_eq!(total([1, 2].into_iter()), 3);
+        assert_eq!(total([i64::MAX as u64; 3].into_iter()), u64::MAX);
+    }
 
     #[test]
     fn a_signature_longer_than_the_new_file_does_not_pay() {

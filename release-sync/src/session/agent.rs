@@ -1,6 +1,6 @@
 //! The agent's half of a session: which message may come when, and what it asks of the host.
 
-use release_core::ReleaseId;
+use release_core::{Manifest, ReleaseId};
 
 use crate::wire::{Begin, Decoder, Frame, FrameKind, Supply, ToAgent, VERSION, WireError};
 
@@ -62,8 +62,7 @@ enum Phase {
     Over,
 }
 
-/// Longest manifest, in canonical bytes: some millions of entries.
-const MAX_MANIFEST: u64 = 1 << 30;
+const MAX_MANIFEST: u64 = Manifest::MAX_BYTES as u64;
 
 /// The agent's half of a session.
 #[derive(Debug)]

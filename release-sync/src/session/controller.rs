@@ -522,3 +522,6 @@ fn broken(what: impl Into<String>) -> Error {
 fn protocol(error: wire::WireError) -> Error {
     broken(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ pub(crate) struct Release {
     pub(crate) manifest: Manifest,
     /// The id.
     pub(crate) id: ReleaseId,
+    /// Bytes of the manifest.
+    pub(crate) length: u64,
     /// What is asked for and answered in one piece.
     pub(crate) units: Units,
     /// The digest that hosts show where they can't set owners.
@@ -31,8 +33,9 @@ impl Release {
         let bytes = manifest.encode();
         // Compression of a slice into memory has no way to fail; an empty frame would be refused.
         let packed = zstd::bulk::compress(&bytes, MANIFEST_LEVEL).unwrap_or_default();
+        let length = bytes.len() as u64;
         let head = ToAgent::Manifest {
-            length: bytes.len() as u64,
+            length,
             packed: packed.len() as u64,
         };
         let parts = packed
@@ -44,6 +47,7 @@ impl Release {
             .collect();
         Self {
             id: manifest.release_id(),
+            length,
             units: Units::of(&manifest),
             without_owner: manifest.proof(ProofClass::WithoutOwner),
             frames,

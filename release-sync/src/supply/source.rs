@@ -121,13 +121,28 @@ impl Source {
         if manifest.is_empty() && !options.allow_empty {
             return Err(Error::SourceEmpty { path: directory });
         }
+        let release = Release::new(manifest);
+        check_length(&directory, release.length)?;
         Ok(Self {
             root,
-            release: Arc::new(Release::new(manifest)),
+            release: Arc::new(release),
             notes,
             directory,
         })
     }
+}
+
+/// A manifest that every host would refuse is refused here, before anything is done.
+fn check_length(directory: &Path, bytes: u64) -> Result<(), Error> {
+    let limit = Manifest::MAX_BYTES as u64;
+    if bytes <= limit {
+        return Ok(());
+    }
+    Err(Error::SourceTooLarge {
+        path: directory.to_owned(),
+        bytes,
+        limit,
+    })
 }
 
 fn left_out(scan: &Scan) -> Option<String> {
@@ -173,4 +188,23 @@ fn readable(mut scan: Scan) -> Result<Scan, Error> {
         first,
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_manifest_that_no_host_takes_is_refused() {
+        let source = Path::new("/source");
+        check_length(source, 1 << 30).unwrap();
+        let error = check_length(source, (1 << 30) + 1).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the source /source has too many entries: their list is 1073741825 bytes long, \
+             and a host takes 1073741824"
+        );
+    }
 }
