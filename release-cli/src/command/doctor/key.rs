@@ -6,7 +6,7 @@ pub(super) enum Key {
     Plain,
     /// It can't be used: there is nobody to ask.
     Passphrase,
-    NotAKey,
+    Unknown,
 }
 
 impl Key {
@@ -14,14 +14,14 @@ impl Key {
     pub(super) fn of(text: &str) -> Self {
         let mut lines = text.lines().map(str::trim);
         let Some(kind) = lines.find_map(private_key) else {
-            return Self::NotAKey;
+            return Self::Unknown;
         };
         let is_locked = match kind {
             "OPENSSH" => {
                 let body: String = lines.take_while(|line| !line.starts_with('-')).collect();
                 match cipher(&body) {
                     Some(cipher) => cipher != "none",
-                    None => return Self::NotAKey,
+                    None => return Self::Unknown,
                 }
             }
             "ENCRYPTED" => true,
@@ -91,8 +91,8 @@ mod tests {
         for (text, key) in [
             (openssh(plain), Key::Plain),
             (openssh(locked), Key::Passphrase),
-            (openssh("b3Bl"), Key::NotAKey),
-            (openssh(&"A".repeat(70)), Key::NotAKey),
+            (openssh("b3Bl"), Key::Unknown),
+            (openssh(&"A".repeat(70)), Key::Unknown),
             ("-----BEGIN PRIVATE KEY-----\nMC4C".into(), Key::Plain),
             (
                 "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4C".into(),
@@ -105,9 +105,9 @@ mod tests {
             ),
             (
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 www@build".into(),
-                Key::NotAKey,
+                Key::Unknown,
             ),
-            (String::new(), Key::NotAKey),
+            (String::new(), Key::Unknown),
         ] {
             assert_eq!(Key::of(&text), key, "{text}");
         }
