@@ -14,8 +14,11 @@ const FILES: u64 = 40;
 const FILE: usize = 100 << 10;
 const ROUND: u64 = FILES * FILE as u64;
 
+/// Without retries: what is to be seen is what one session leaves.
 fn scene() -> Scene {
-    Scene::deployed(100, 500_000)
+    let mut scene = Scene::deployed(100, 500_000);
+    scene.cli.add("[sync]\nretries = 0\n");
+    scene
 }
 
 fn next(scene: &Scene, round: u64) {

@@ -137,9 +137,12 @@ pub enum ManifestError {
         /// Which of its fields.
         field: &'static str,
     },
-    /// More entries than the 2³² − 1 that an index can name.
-    #[error("{0} entries are too many")]
+    /// More entries than [`Manifest::MAX_ENTRIES`].
+    #[error("{0} entries are too many: at most {max} can be", max = Manifest::MAX_ENTRIES)]
     TooMany(usize),
+    /// The entries' paths are longer than [`Manifest::MAX_PATHS`] together.
+    #[error("the paths are too long: at most {max} bytes together can be", max = Manifest::MAX_PATHS)]
+    Paths,
 }
 
 /// Whether a proof covers owners: only root can set them.
@@ -164,6 +167,15 @@ pub struct Proof {
 impl Manifest {
     /// Longest link target, in bytes.
     pub const MAX_TARGET: usize = 4095;
+
+    /// Most entries, the root among them.
+    pub const MAX_ENTRIES: usize = 1 << 24;
+
+    /// Most bytes of all entries' paths together.
+    pub const MAX_PATHS: usize = 1 << 30;
+
+    /// Longest encoding that is sent, taken or kept, in bytes.
+    pub const MAX_BYTES: usize = 1 << 30;
 
     /// Puts a manifest together from entries in [`RelPath`] order. The entries' `user` and `group` are
     /// indices into `users` and `groups`, which are brought into canonical order (that of first use).
@@ -243,7 +255,7 @@ impl Manifest {
 
     /// Reads canonical bytes. Nothing else is accepted: what decodes encodes to the same bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
-        codec::decode(bytes)
+        codec::decode(bytes, Self::MAX_PATHS)
     }
 
     /// Reads only the tables of users and groups that stand at the front of canonical bytes.
@@ -252,8 +264,12 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), ManifestError> {
-        if u32::try_from(self.entries.len()).is_err() {
+        if self.entries.len() > Self::MAX_ENTRIES {
             return Err(ManifestError::TooMany(self.entries.len()));
+        }
+        let paths = self.entries.iter().map(|entry| entry.path.as_bytes().len());
+        if paths.sum::<usize>() > Self::MAX_PATHS {
+            return Err(ManifestError::Paths);
         }
         if !self
             .entries

@@ -17,6 +17,8 @@ mod look;
 mod stage;
 mod streams;
 mod supply;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::io::{Read, Write};

@@ -8,11 +8,14 @@
 //! what is to be done next and is called until it gives nothing. The rest are decisions of the caller.
 
 mod agent;
+mod asking;
 mod controller;
 mod fault;
 mod outbox;
 mod release;
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod simulation;
 

@@ -16,6 +16,8 @@ mod commit;
 mod lock;
 mod remove;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod undo;
 mod write;
 

@@ -17,7 +17,7 @@ Examples:
   release-cli pull --source /srv/app deploy@10.0.0.9:/srv/app
   release-cli pull --no-delete --yes '[2001:db8::9]:/srv/app'")]
 pub(crate) struct PullArgs {
-    /// A host of the configuration, or an address, and an absolute path there: [USER@]HOST:PATH
+    /// A host of the configuration, or an address, and an absolute path there; USER@ may stand before it
     #[arg(value_name = "HOST:PATH")]
     pub(crate) from: Remote,
     /// The tree that receives [file: source]

@@ -125,16 +125,24 @@ fn put(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<Manifest, CodecError> {
+/// Reads canonical bytes of a manifest whose paths have at most `room` bytes together: since each path
+/// is written as what differs from the one before, few bytes can name many.
+pub(super) fn decode(bytes: &[u8], mut room: usize) -> Result<Manifest, CodecError> {
     let mut reader = Reader { bytes, at: 0 };
     let (users, groups) = reader.head()?;
     let count = reader.count(MIN_ENTRY)?;
+    if count > Manifest::MAX_ENTRIES {
+        return Err(ManifestError::TooMany(count).into());
+    }
     let mut entries: Vec<Entry> = Vec::with_capacity(count);
     for _ in 0..count {
         let before = entries
             .last()
             .map_or(&[][..], |entry| entry.path.as_bytes());
         let entry = reader.entry(before)?;
+        room = room
+            .checked_sub(entry.path.as_bytes().len())
+            .ok_or(ManifestError::Paths)?;
         entries.push(entry);
     }
     if reader.at != bytes.len() {

@@ -6,18 +6,19 @@
 //! Everything that the host says is checked against what it may say in that phase; what is not
 //! expected ends the session with [`Error::Protocol`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use release_core::{RelPath, ReleaseId, escape};
 
+use super::asking::Asking;
 use super::fault::error_of;
 use super::outbox::Outbox;
 use super::release::Release;
 use crate::wire::{
     self, Begin, Decoder, Frame, FrameKind, Have, Item, Planned, Purpose, Refusal, Settled, Staged,
-    ToAgent, ToController, VERSION, WANT_WINDOW, Want, Welcome, control,
+    ToAgent, ToController, VERSION, Want, Welcome, control,
 };
 use crate::{Counts, Error, HostState};
 
@@ -87,15 +88,11 @@ impl Phase {
 
 /// Something is said at least this often.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Wants whose answers are prepared before they are due.
-const LOOKAHEAD: usize = 8;
 /// While less than this waits to be sent, more is asked of the answers, in bytes.
 const LOW_WATER: usize = 1 << 20;
 /// Messages that only show that the agent is alive, at the start and for each second. A good one sends at
 /// most a dozen a second.
 const SMALL_TALK: (u64, u64) = (100, 20);
-/// An agent may ask twice for a file: once for a delta, once for the whole.
-const MOST_ASKS: u8 = 2;
 
 /// The controller's half of a session.
 #[derive(Debug)]
@@ -107,18 +104,12 @@ pub(crate) struct Controller {
     decoder: Decoder,
     outbox: Outbox,
     steps: VecDeque<Step>,
-    /// Wants without a full answer, in the order in which they came.
-    wants: VecDeque<Arc<Want>>,
-    /// How many of them, from the front, were handed out for encoding.
-    started: usize,
-    wants_bytes: usize,
-    asked: HashMap<u32, u8>,
+    asking: Asking,
     superuser: bool,
     refusals: Vec<Refusal>,
     items: u64,
     /// What the commit makes current.
     target: Option<ReleaseId>,
-    wanted: (u64, u64),
     small_talk: u64,
     since: Instant,
     heard: Instant,
@@ -140,15 +131,11 @@ impl Controller {
             decoder: Decoder::default(),
             outbox,
             steps: VecDeque::new(),
-            wants: VecDeque::new(),
-            started: 0,
-            wants_bytes: 0,
-            asked: HashMap::new(),
+            asking: Asking::default(),
             superuser: true,
             refusals: Vec::new(),
             items: 0,
             target: None,
-            wanted: (0, 0),
             small_talk: 0,
             since: now,
             heard: now,
@@ -219,9 +206,8 @@ impl Controller {
     /// A frame of the answer to the oldest want is ready; `last` if it is the answer's last.
     pub(crate) fn handle_answer(&mut self, frame: Arc<[u8]>, last: bool) {
         self.outbox.push_shared(frame);
-        if last && let Some(want) = self.wants.pop_front() {
-            self.started -= 1;
-            self.wants_bytes -= want.length();
+        if last {
+            self.asking.answered();
         }
     }
 
@@ -249,17 +235,12 @@ impl Controller {
 
     /// The next want whose answer should be prepared. Answers are handed over in the order of wants.
     pub(crate) fn poll_encode(&mut self) -> Option<Arc<Want>> {
-        if self.started >= LOOKAHEAD {
-            return None;
-        }
-        let want = self.wants.get(self.started)?;
-        self.started += 1;
-        Some(Arc::clone(want))
+        self.asking.start()
     }
 
     /// Is the next frame of the oldest want's answer welcome now?
     pub(crate) fn wants_answer(&self) -> bool {
-        self.started > 0 && self.outbox.bytes() < LOW_WATER
+        self.asking.is_started() && self.outbox.bytes() < LOW_WATER
     }
 
     /// Something to tell.
@@ -313,7 +294,7 @@ impl Controller {
 
     /// Files that the host asked for, and their bytes.
     pub(crate) fn wanted(&self) -> (u64, u64) {
-        self.wanted
+        self.asking.wanted
     }
 
     /// What the session is doing, for errors of the transport.
@@ -467,38 +448,13 @@ impl Controller {
                 self.phase.doing()
             )));
         }
-        let range = release
-            .units
-            .range(want.unit)
-            .ok_or_else(|| broken("it asked for no unit"))?;
-        for ask in &want.asks {
-            let entry = release.manifest.entries().get(ask.entry as usize);
-            let file = entry.and_then(|entry| entry.file());
-            let Some((size, _)) = file.filter(|_| range.contains(&ask.entry)) else {
-                return Err(broken("it asked for what is no file of the unit"));
-            };
-            let asked = self.asked.entry(ask.entry).or_default();
-            *asked += 1;
-            match *asked {
-                1 => {
-                    self.wanted.0 += 1;
-                    self.wanted.1 += size;
-                    self.counts.files_sent += 1;
-                }
-                MOST_ASKS => {}
-                _ => return Err(broken("it asked for a file over and over")),
-            }
-        }
-        self.wants_bytes += want.length();
-        if self.wants_bytes > WANT_WINDOW && !self.wants.is_empty() {
-            return Err(broken("it asked for more than it may at one time"));
-        }
-        self.wants.push_back(Arc::new(want));
+        self.asking.take(want, release).map_err(broken)?;
+        self.counts.files_sent = self.asking.wanted.0;
         Ok(())
     }
 
     fn handle_staged(&mut self, staged: Staged) -> Result<(), Error> {
-        if !self.wants.is_empty() {
+        if !self.asking.is_satisfied() {
             return Err(broken("it was done before it had what it asked for"));
         }
         if staged.refused > 0 {

@@ -15,7 +15,10 @@ pub(crate) fn remove_tree(root: &Root, path: &RelPath) -> io::Result<()> {
     let mut stack = vec![path.clone()];
     while let Some(directory) = stack.last() {
         let inside = match empty_files(root, directory) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                stack.pop();
+                continue;
+            }
             other => other?,
         };
         if !inside.is_empty() {

@@ -6,7 +6,7 @@ pub(super) enum Key {
     Plain,
     /// It can't be used: there is nobody to ask.
     Passphrase,
-    Unknown,
+    Foreign,
 }
 
 impl Key {
@@ -14,14 +14,14 @@ impl Key {
     pub(super) fn of(text: &str) -> Self {
         let mut lines = text.lines().map(str::trim);
         let Some(kind) = lines.find_map(private_key) else {
-            return Self::Unknown;
+            return Self::Foreign;
         };
         let is_locked = match kind {
             "OPENSSH" => {
                 let body: String = lines.take_while(|line| !line.starts_with('-')).collect();
                 match cipher(&body) {
                     Some(cipher) => cipher != "none",
-                    None => return Self::Unknown,
+                    None => return Self::Foreign,
                 }
             }
             "ENCRYPTED" => true,
@@ -91,8 +91,8 @@ mod tests {
         for (text, key) in [
             (openssh(plain), Key::Plain),
             (openssh(locked), Key::Passphrase),
-            (openssh("b3Bl"), Key::Unknown),
-            (openssh(&"A".repeat(70)), Key::Unknown),
+            (openssh("b3Bl"), Key::Foreign),
+            (openssh(&"A".repeat(70)), Key::Foreign),
             ("-----BEGIN PRIVATE KEY-----\nMC4C".into(), Key::Plain),
             (
                 "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4C".into(),
@@ -105,9 +105,9 @@ mod tests {
             ),
             (
                 "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 www@build".into(),
-                Key::Unknown,
+                Key::Foreign,
             ),
-            (String::new(), Key::Unknown),
+            (String::new(), Key::Foreign),
         ] {
             assert_eq!(Key::of(&text), key, "{text}");
         }

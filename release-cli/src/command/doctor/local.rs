@@ -62,7 +62,7 @@ fn key(path: &Path) -> Check {
         }
     };
     match Key::of(&text) {
-        Key::Unknown => {
+        Key::Foreign => {
             let mend = "name a private key in `ssh.identity`, not its public half".to_owned();
             Check::fault("key", format!("{shown} is no private key"), Some(mend))
         }

@@ -1,6 +1,6 @@
 //! Bytes that are nearly a manifest.
 
-use super::super::{CodecError, Manifest};
+use super::super::{CodecError, Manifest, ManifestError, codec};
 use super::{ODDITIES, SMALL};
 
 /// One user or group, number 0, nameless.
@@ -260,4 +260,48 @@ fn tables_of_owners_are_canonical() {
             with_users(&[1, 0xff, 0xff, 0xff, 0xff, 0x10, 0], 0),
         ),
     ]);
+}
+
+#[test]
+fn few_bytes_do_not_expand_to_many() {
+    // A directory with a name of 200 bytes, and 99 entries in it whose paths differ in their last byte.
+    let long = directory(&[b'n'; 200]);
+    let long = [&[0, 0xc8, 1][..], &long[2..]].concat();
+    let mut entries = vec![ROOT.to_vec(), long];
+    for name in 101..200 {
+        let shared = if name == 101 { 200 } else { 201 };
+        let suffix: &[u8] = &[b'/', name];
+        let suffix = &suffix[shared - 200..];
+        let head = [shared as u8, 1, suffix.len() as u8];
+        entries.push([&head[..], suffix, &[0; 6]].concat());
+    }
+    let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
+    let bytes = raw(NOBODY, NOBODY, &entries);
+    let names = 200 + 99 * 202;
+    assert!(bytes.len() * 10 < names);
+    assert!(codec::decode(&bytes, names).is_ok());
+    let refused = CodecError::Manifest(ManifestError::Paths);
+    assert_eq!(codec::decode(&bytes, names - 1), Err(refused));
+}
+
+#[test]
+fn more_entries_than_there_may_be_are_refused_before_they_are_read() {
+    let count = Manifest::MAX_ENTRIES + 1;
+    let mut varint = count;
+    let mut counted = Vec::new();
+    while varint >= 0x80 {
+        counted.push(varint as u8 | 0x80);
+        varint >>= 7;
+    }
+    counted.push(varint as u8);
+    let bytes = [
+        b"RLS-MANIFEST\x01\x00",
+        NOBODY,
+        NOBODY,
+        &counted,
+        &vec![0; 8 * count],
+    ]
+    .concat();
+    let refused = CodecError::Manifest(ManifestError::TooMany(count));
+    assert_eq!(Manifest::decode(&bytes), Err(refused));
 }
