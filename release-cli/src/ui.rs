@@ -41,6 +41,9 @@ pub(crate) trait Screen: Monitor + Send {
     /// Something worth knowing that belongs to no host.
     fn note(&self, text: &str);
 
+    /// Asks something that is answered on standard input.
+    fn ask(&self, question: &str);
+
     /// A run begins. From here on [`Screen::finished`] or [`Screen::abandon`] is the last that is said.
     fn started(&self, run: &Started<'_>);
 

@@ -68,7 +68,7 @@ impl Desk {
 
     /// Asks, and takes nothing but a clear yes for one.
     pub(super) fn confirm(&self, question: &str) -> Result<(), Failure> {
-        self.screen.note(&format!("{question} [y/N]"));
+        self.screen.ask(&format!("{question} [y/N]"));
         let answer = self.interrupts.abandonable(|| {
             let mut answer = String::new();
             // What can't be read is no yes.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::errors::{Errors, one_line};
+use super::words::harmless;
 use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, summary};
 use crate::exit::{Exit, Overall, Verdict, of_error, of_failure};
 use crate::failure::Failure;
@@ -134,6 +135,10 @@ impl<O: Write + Send, E: Write + Send> Monitor for Json<O, E> {
 impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
     fn note(&self, text: &str) {
         self.errors.line(text);
+    }
+
+    fn ask(&self, question: &str) {
+        self.errors.line(&harmless(question));
     }
 
     fn started(&self, run: &Started<'_>) {

@@ -1,5 +1,7 @@
 //! What is going on, drawn on a terminal while it goes on.
 
+mod echo;
+
 use std::io::{self, Write, stderr};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +15,7 @@ use super::Started;
 use super::board::Board;
 use super::canvas::Extent;
 use super::paint::Paint;
+use echo::Unechoed;
 
 /// How often the lines are drawn anew. Events only change what is known, so that hosts never wait for a
 /// terminal.
@@ -38,6 +41,7 @@ struct Shared {
 struct Painter {
     alive: Sender<()>,
     thread: JoinHandle<()>,
+    _echo: Unechoed,
 }
 
 impl Live {
@@ -74,12 +78,17 @@ impl Live {
     /// Takes the lines away, for good.
     pub(super) fn end(&self) {
         let painter = self.painter().take();
-        if let Some(Painter { alive, thread }) = painter {
+        if let Some(Painter {
+            alive,
+            thread,
+            _echo,
+        }) = painter
+        {
             drop(alive);
             // It can only have panicked, which it has told already.
             let _ = thread.join();
+            self.shared.bar.finish_and_clear();
         }
-        self.shared.bar.finish_and_clear();
     }
 
     /// What is to be written above the lines, a whole line at a time.
@@ -105,7 +114,11 @@ impl Live {
                 shared.draw();
             }
         });
-        *painter = Some(Painter { alive, thread });
+        *painter = Some(Painter {
+            alive,
+            thread,
+            _echo: Unechoed::start(),
+        });
     }
 
     fn painter(&self) -> MutexGuard<'_, Option<Painter>> {
