@@ -42,6 +42,8 @@ pub struct SshdOptions {
     pub login_shell: Option<PathBuf>,
     /// The shared path is a tmpfs of this many bytes: a disk that is easily full.
     pub disk: Option<u64>,
+    /// Addresses on which it listens besides its own, at most 15: it may pass for as many hosts.
+    pub more_addresses: usize,
 }
 
 /// A running host.
@@ -50,6 +52,7 @@ pub struct Sshd {
     rack: Arc<Shared>,
     folder: PathBuf,
     address: SocketAddr,
+    more_addresses: Vec<SocketAddr>,
     child: Child,
     /// The namespace's first process, as seen from outside.
     init: u32,
@@ -113,9 +116,13 @@ impl Rack {
         }
         generate_key(&folder.join("host_key"));
         let address = loopback::free(10);
+        let more_addresses: Vec<_> = (0..options.more_addresses)
+            .map(|_| loopback::free(10))
+            .collect();
+        let addresses = [&[address], &more_addresses[..]].concat();
         fs::write(
             folder.join("sshd_config"),
-            config(&folder, &self.identity(), address, &options),
+            config(&folder, &self.identity(), &addresses, &options),
         )
         .expect("a configuration can be written");
         let child = spawn(&folder, self.shared(), &options);
@@ -123,12 +130,15 @@ impl Rack {
             rack: Arc::clone(&self.0),
             folder,
             address,
+            more_addresses,
             child,
             init: 0,
             own_disk: options.disk.is_some(),
         };
         host.wait_until_it_listens();
-        host.trust_as(address);
+        for address in addresses {
+            host.trust_as(address);
+        }
         host
     }
 }
@@ -150,6 +160,11 @@ impl Sshd {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where else it listens.
+    pub fn more_addresses(&self) -> &[SocketAddr] {
+        &self.more_addresses
     }
 
     /// The tree that this host has at [`Rack::destination`], as a path for this process.
@@ -309,10 +324,13 @@ fn users(folder: &Path, options: &SshdOptions) -> String {
     ours + &others.collect::<Vec<_>>().join("\n") + "\n"
 }
 
-fn config(folder: &Path, identity: &Path, address: SocketAddr, options: &SshdOptions) -> String {
+fn config(
+    folder: &Path,
+    identity: &Path,
+    addresses: &[SocketAddr],
+    options: &SshdOptions,
+) -> String {
     let lines = [
-        format!("ListenAddress {}", address.ip()),
-        format!("Port {}", address.port()),
         format!("HostKey {}/host_key", folder.display()),
         format!("AuthorizedKeysFile {}.pub", identity.display()),
         "PidFile none".into(),
@@ -323,9 +341,13 @@ fn config(folder: &Path, identity: &Path, address: SocketAddr, options: &SshdOpt
         "UseDNS no".into(),
         "MaxStartups 200".into(),
     ];
+    let listens = addresses
+        .iter()
+        .map(|address| format!("ListenAddress {address}\n"));
     // sshd takes the first of two values, so what is special goes first.
     let mut text = options.config.join("\n");
     text.push('\n');
+    text.extend(listens);
     text += &lines.join("\n");
     text += "\nMaxSessions 100\n";
     text

@@ -191,7 +191,8 @@ fn of_way(error: &Error) -> Option<Advice> {
         ),
         Error::Silence { .. } => advice(
             "silence",
-            "check the host's load and disk, or allow a longer `sync.silence`",
+            "check the host's load and disk, or allow a longer `sync.silence` (until the agent runs: \
+             `ssh.connect_timeout`)",
         ),
         Error::Disconnected { .. } => advice(
             "disconnected",

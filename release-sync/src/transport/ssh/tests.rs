@@ -358,6 +358,13 @@ fn another_host_leads_to_the_host() {
     exchange(&mut transport, 16 << 20);
     transport.close();
     drop((transport, session));
+    // A socket pair is full more often than a TCP connection: also when the end is to be sent.
+    let session = SshSession::connect(&sshd.target(), &options).unwrap();
+    for size in 3_000_000..3_000_004 {
+        let input = vec![7; size];
+        let output = session.run("wc -c", Some(&mut input.as_slice())).unwrap();
+        assert_eq!(output.stdout, format!("{size}\n").as_bytes());
+    }
 
     // Nobody listens behind it.
     let mut target = sshd.target();
