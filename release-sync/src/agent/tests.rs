@@ -317,20 +317,28 @@ fn a_controller_that_reads_nothing_holds_no_lock() {
         }
     }
     let tree = Tree::new();
-    let opening = [greeting(), control(&ToAgent::Begin(begin(&tree)))].concat();
+    let opening = |holder: &str| {
+        let holder = String::from(holder);
+        let begin = Begin {
+            holder,
+            ..begin(&tree)
+        };
+        [greeting(), control(&ToAgent::Begin(begin))].concat()
+    };
     let input = Input {
-        bytes: io::Cursor::new(opening.clone()),
+        bytes: io::Cursor::new(opening("stuck")),
         linger: Duration::from_millis(50),
     };
     let agent = std::thread::spawn(move || serve(input, Stuck, None));
     let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        let said = messages(&serve_all(opening.clone()));
-        let have = |message: &ToController| matches!(message, ToController::Have(_));
-        if tree.at(b".release/lock").exists() && said.iter().any(have) {
-            break;
-        }
+    let holder = || std::fs::read_to_string(tree.at(b".release/lock")).unwrap_or_default();
+    while !holder().starts_with("stuck") {
+        assert!(Instant::now() < deadline, "the lock was never taken");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    while !holder().starts_with("next") {
         assert!(Instant::now() < deadline, "the lock is never let go of");
+        serve_all(opening("next"));
     }
     let started = Instant::now();
     agent.join().unwrap();
@@ -338,4 +346,37 @@ fn a_controller_that_reads_nothing_holds_no_lock() {
         started.elapsed() < Duration::from_secs(15),
         "and the agent ends"
     );
+}
+
+/// Whatever was staged is staged: a second copy of it is no part of the conversation.
+#[test]
+fn a_file_that_comes_twice_is_refused() {
+    let tree = Tree::new();
+    let payload = |last| {
+        let say = Say::Payload {
+            unit: 0,
+            entry: 1,
+            flags: 1,
+            content: 0,
+            last,
+        };
+        say.bytes()
+    };
+    let said = serve_all(
+        [
+            greeting(),
+            control(&ToAgent::Begin(begin(&tree))),
+            Say::Manifest.bytes(),
+            payload(false),
+            payload(false),
+        ]
+        .concat(),
+    );
+    let fault = messages(&said)
+        .into_iter()
+        .find_map(|message| match message {
+            ToController::Fault(fault) => Some(fault.kind),
+            _ => None,
+        });
+    assert_eq!(fault, Some(FaultKind::Protocol));
 }

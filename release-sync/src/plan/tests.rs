@@ -209,20 +209,34 @@ struct Case {
     delete: bool,
 }
 
+/// A release that differs from a tree in attributes only, where a release can be that.
+fn kin(old: &Model, tweaks: &[u8]) -> Model {
+    let mut new = old.clone();
+    new.retain(|_, node| !matches!(node.what, What::Closed | What::Special));
+    for (node, tweak) in new.values_mut().zip(tweaks.iter().cycle()) {
+        node.mtime ^= i64::from(tweak & 1);
+        if !matches!(node.what, What::Link(_)) {
+            node.mode ^= u16::from(tweak >> 1 & 1);
+        }
+    }
+    new
+}
+
 fn case() -> impl Strategy<Value = Case> {
     let some = || prop::collection::vec(any::<prop::sample::Index>(), 0..2);
     let kept = prop::collection::vec((1..9u8).prop_map(digest), 0..2);
     let staged = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
-    (
+    let two = (
         tree(),
         release(),
-        some(),
-        some(),
-        kept,
-        staged,
-        any::<bool>(),
-    )
-        .prop_map(|(mut old, new, holding, mounts, kept, staged, delete)| {
+        prop::option::of(prop::collection::vec(0..4u8, 3)),
+    );
+    let two = two.prop_map(|(old, new, tweaks)| match tweaks {
+        Some(tweaks) => (old.clone(), kin(&old, &tweaks)),
+        None => (old, new),
+    });
+    (two, some(), some(), kept, staged, any::<bool>()).prop_map(
+        |((mut old, new), holding, mounts, kept, staged, delete)| {
             let directories = |old: &Model| -> Vec<RelPath> {
                 let all = old.iter().filter(|(_, node)| node.what == What::Directory);
                 all.map(|(path, _)| path.clone()).collect()
@@ -258,7 +272,8 @@ fn case() -> impl Strategy<Value = Case> {
                 staged,
                 delete,
             }
-        })
+        },
+    )
 }
 
 impl Case {
