@@ -253,3 +253,97 @@ impl Drive<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use release_core::Generation;
+
+    use super::*;
+    use crate::session::Goal;
+    use crate::wire::{self, Begin, Purpose, ToController, control};
+
+    /// A host that has greeted and says that it is there, faster than anybody could listen.
+    struct Flood {
+        greeted: bool,
+        frames: Vec<u8>,
+    }
+
+    impl Transport for Flood {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let said = match std::mem::replace(&mut self.greeted, true) {
+                false => wire::greeting(),
+                true => self.frames.clone(),
+            };
+            buffer[..said.len()].copy_from_slice(&said);
+            Ok(said.len())
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn wait(&mut self, _: bool, _: &Waker, _: Duration) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn unread(&mut self, _: &[u8]) {}
+
+        fn stderr(&self) -> &[u8] {
+            &[]
+        }
+
+        fn exit_status(&mut self) -> Option<i32> {
+            None
+        }
+
+        fn close(&mut self) {}
+    }
+
+    fn begin() -> Begin {
+        Begin {
+            purpose: Purpose::Inspect,
+            destination: b"/destination".to_vec(),
+            generation: Generation::default(),
+            delete: true,
+            checksum: false,
+            exclude: Vec::new(),
+            protect: Vec::new(),
+            max_delete: None,
+            keep_undo: true,
+            require_mount: false,
+            numeric_owner: false,
+            holder: String::new(),
+            silence_seconds: 30,
+        }
+    }
+
+    #[test]
+    fn a_host_that_floods_can_be_left() {
+        let cancel = Cancel::default();
+        let stop = cancel.clone();
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let silence = Duration::from_secs(30);
+            let mut session = Controller::new(Goal::Inspect, begin(), silence, Instant::now());
+            let mut drive = Drive {
+                transport: &mut Flood {
+                    greeted: false,
+                    frames: control(&ToController::KeepAlive).repeat(1000),
+                },
+                session: &mut session,
+                cache: None,
+                waker: &Waker::new().unwrap(),
+                cancel: &cancel,
+                paces: &[],
+            };
+            let result = drive.run(&mut |_, _| {}, &mut || Verdict::Wait);
+            // The other end is gone when this comes too late.
+            let _ = ended.send(result);
+        });
+        stop.cancel();
+        let result = end.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+    }
+}
