@@ -334,6 +334,7 @@ mod tests {
                 },
                 session: &mut session,
                 cache: None,
+                reader: 0,
                 waker: &Waker::new().unwrap(),
                 cancel: &cancel,
                 paces: &[],
