@@ -177,19 +177,24 @@ fn release() -> impl Strategy<Value = Model> {
 /// A tree, in which now and then two names share an inode.
 fn tree() -> impl Strategy<Value = Model> {
     let nodes = prop::collection::vec((names(), any_node()), 0..14);
-    (nodes, any::<prop::sample::Index>(), any::<prop::sample::Index>()).prop_map(|(nodes, a, b)| {
-        let mut model = model(nodes);
-        let files: Vec<RelPath> = model
-            .iter()
-            .filter(|(_, node)| matches!(node.what, What::File(_)))
-            .map(|(path, _)| path.clone())
-            .collect();
-        if files.len() > 1 {
-            let shared = model[a.get(&files)].clone();
-            model.insert(b.get(&files).clone(), shared);
-        }
-        model
-    })
+    (
+        nodes,
+        any::<prop::sample::Index>(),
+        any::<prop::sample::Index>(),
+    )
+        .prop_map(|(nodes, a, b)| {
+            let mut model = model(nodes);
+            let files: Vec<RelPath> = model
+                .iter()
+                .filter(|(_, node)| matches!(node.what, What::File(_)))
+                .map(|(path, _)| path.clone())
+                .collect();
+            if files.len() > 1 {
+                let shared = model[a.get(&files)].clone();
+                model.insert(b.get(&files).clone(), shared);
+            }
+            model
+        })
 }
 
 /// Everything that a plan is made from.
@@ -208,8 +213,16 @@ fn case() -> impl Strategy<Value = Case> {
     let some = || prop::collection::vec(any::<prop::sample::Index>(), 0..2);
     let kept = prop::collection::vec((1..9u8).prop_map(digest), 0..2);
     let staged = prop::collection::vec(any::<prop::sample::Index>(), 0..3);
-    (tree(), release(), some(), some(), kept, staged, any::<bool>()).prop_map(
-        |(mut old, new, holding, mounts, kept, staged, delete)| {
+    (
+        tree(),
+        release(),
+        some(),
+        some(),
+        kept,
+        staged,
+        any::<bool>(),
+    )
+        .prop_map(|(mut old, new, holding, mounts, kept, staged, delete)| {
             let directories = |old: &Model| -> Vec<RelPath> {
                 let all = old.iter().filter(|(_, node)| node.what == What::Directory);
                 all.map(|(path, _)| path.clone()).collect()
@@ -221,7 +234,10 @@ fn case() -> impl Strategy<Value = Case> {
             };
             // What is in another mount is not in the listing.
             old.retain(|path, _| !mounts.iter().any(|m| path != m && path.is_within(m)));
-            let mounts = mounts.into_iter().filter(|mount| old.contains_key(mount)).collect();
+            let mounts = mounts
+                .into_iter()
+                .filter(|mount| old.contains_key(mount))
+                .collect();
             let all = directories(&old);
             let holding: BTreeSet<_> = holding.iter().map(|at| at.get(&all).clone()).collect();
             let files: Vec<u32> = (0u32..)
@@ -242,8 +258,7 @@ fn case() -> impl Strategy<Value = Case> {
                 staged,
                 delete,
             }
-        },
-    )
+        })
 }
 
 impl Case {
@@ -281,29 +296,39 @@ fn carry_out(case: &Case, plan: &Plan) -> Model {
     let remove = |model: &mut Model, old: u32| {
         let path = tree[old as usize];
         let inside = |other: &&RelPath| *other != path && other.is_within(path);
-        assert!(!model.keys().any(|other| inside(&other)), "{path} is not empty");
+        assert!(
+            !model.keys().any(|other| inside(&other)),
+            "{path} is not empty"
+        );
         assert!(!case.holds(path), "{path} holds something");
         assert!(model.remove(path).is_some(), "{path} is removed twice");
     };
-    plan.clearings.iter().for_each(|&old| remove(&mut model, old));
+    plan.clearings
+        .iter()
+        .for_each(|&old| remove(&mut model, old));
     let mut settled = BTreeMap::new();
     let mut moved: Option<&RelPath> = None;
     for step in &plan.steps {
         let (path, node) = entries[step.entry as usize];
-        assert_eq!(step.old.map(|old| tree[old as usize]), case.old.get_key_value(path).map(|e| e.0));
+        assert_eq!(
+            step.old.map(|old| tree[old as usize]),
+            case.old.get_key_value(path).map(|e| e.0)
+        );
         if node.what == What::Directory {
             settled.insert(path, node);
         }
         let parent = path.parent().map(|parent| model[&parent].what.clone());
-        assert!(parent.is_none_or(|what| what == What::Directory), "{path} is in no directory");
+        assert!(
+            parent.is_none_or(|what| what == What::Directory),
+            "{path} is in no directory"
+        );
         let with_it = moved.is_some_and(|moved| path.is_within(moved));
         match step.action {
             Action::Attributes => {
                 assert!(!with_it);
                 let inode = model[path].inode;
-                let shares = |other: &&mut Node| {
-                    matches!(other.what, What::File(_)) && other.inode == inode
-                };
+                let shares =
+                    |other: &&mut Node| matches!(other.what, What::File(_)) && other.inode == inode;
                 match node.what {
                     // One inode: what one name gets, every other gets as well.
                     What::File(_) => model.values_mut().filter(shares).for_each(|other| {
@@ -320,14 +345,26 @@ fn carry_out(case: &Case, plan: &Plan) -> Model {
                 }
             }
             Action::Symlink | Action::File(_) => {
-                assert!(model.get(path).is_none_or(|old| old.what != What::Directory));
+                assert!(
+                    model
+                        .get(path)
+                        .is_none_or(|old| old.what != What::Directory)
+                );
                 // A rename: another inode takes the name.
                 let inode = 1000 + u64::from(step.entry);
-                model.insert(path.clone(), Node { inode, ..node.clone() });
+                model.insert(
+                    path.clone(),
+                    Node {
+                        inode,
+                        ..node.clone()
+                    },
+                );
             }
         }
     }
-    plan.deletions.iter().for_each(|&old| remove(&mut model, old));
+    plan.deletions
+        .iter()
+        .for_each(|&old| remove(&mut model, old));
     for (path, node) in settled {
         model.insert(path.clone(), node.clone());
     }
@@ -502,7 +539,11 @@ fn every_kind_becomes_every_other() {
         let (_, _, plan) = case.plan();
         let actions: Vec<Action> = plan.steps.iter().map(|step| step.action).collect();
         assert_eq!(actions, action.into_iter().collect::<Vec<_>>(), "{what}");
-        assert_eq!((plan.clearings.len(), plan.deletions.len()), (cleared, 0), "{what}");
+        assert_eq!(
+            (plan.clearings.len(), plan.deletions.len()),
+            (cleared, 0),
+            "{what}"
+        );
         carry_out(&case, &plan);
     }
 }
@@ -510,12 +551,22 @@ fn every_kind_becomes_every_other() {
 #[test]
 fn what_is_in_a_directory_goes_before_it() {
     use What::*;
-    let old = [("a/b/c", File(1)), ("a/b/a", Link(0)), ("a/c", File(2)), ("b/a", File(3))];
+    let old = [
+        ("a/b/c", File(1)),
+        ("a/b/a", Link(0)),
+        ("a/c", File(2)),
+        ("b/a", File(3)),
+    ];
     let (_, tree, plan) = simple(&old, &[("a", File(4))]).plan();
     let paths = |list: &[u32]| -> Vec<String> {
-        list.iter().map(|&old| tree[old as usize].path.to_string()).collect()
+        list.iter()
+            .map(|&old| tree[old as usize].path.to_string())
+            .collect()
     };
-    assert_eq!(paths(&plan.clearings), ["a/c", "a/b/c", "a/b/a", "a/b", "a"]);
+    assert_eq!(
+        paths(&plan.clearings),
+        ["a/c", "a/b/c", "a/b/a", "a/b", "a"]
+    );
     assert_eq!(paths(&plan.deletions), ["b/a", "b"]);
 }
 
@@ -527,7 +578,11 @@ fn a_mount_that_is_a_file_stays_as_well() {
         ..simple(&[("a/b", File(1)), ("a/c", File(2))], &[("b", File(3))])
     };
     let (_, tree, plan) = case.plan();
-    let kept: Vec<&RelPath> = plan.kept.iter().map(|&old| &tree[old as usize].path).collect();
+    let kept: Vec<&RelPath> = plan
+        .kept
+        .iter()
+        .map(|&old| &tree[old as usize].path)
+        .collect();
     assert_eq!(kept, [&path("a/b"), &path("a")]);
     assert_eq!(plan.deleted(), 1);
 }
@@ -549,7 +604,10 @@ fn owners_count_only_where_they_can_be_set() {
         };
         plan(&situation).steps.len()
     };
-    let owners = |uid, gid| Owners { users: vec![uid], groups: vec![gid] };
+    let owners = |uid, gid| Owners {
+        users: vec![uid],
+        groups: vec![gid],
+    };
     assert_eq!(with(None), 0);
     assert_eq!(with(Some(&owners(0, 0))), 0);
     assert_eq!(with(Some(&owners(1, 0))), 2, "the root and the file");
