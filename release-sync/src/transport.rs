@@ -4,9 +4,9 @@
 //! session can be locked by only one side at a time, so a read that blocked would hold up the writer.
 //! Hence nothing here blocks but [`Transport::wait`], which another thread can end by a [`Waker`].
 //!
-//! A driver's round is: read until `WouldBlock` or for long enough, write until `WouldBlock` or until there is nothing to
-//! write, then wait. Reading comes first since what was read may have made room for writing, and a
-//! transport may need to be read for it to go on writing.
+//! A driver's round is: read until `WouldBlock` or for long enough, write until `WouldBlock` or until
+//! there is nothing to write, then wait. Reading comes first since what was read may have made room for
+//! writing, and a transport may need to be read for it to go on writing.
 
 use std::io;
 use std::time::Duration;

@@ -108,6 +108,7 @@ pub(crate) struct Controller {
     superuser: bool,
     refusals: Vec<Refusal>,
     items: u64,
+    item_bytes: u64,
     /// What the commit makes current.
     target: Option<ReleaseId>,
     small_talk: u64,
@@ -135,6 +136,7 @@ impl Controller {
             superuser: true,
             refusals: Vec::new(),
             items: 0,
+            item_bytes: 0,
             target: None,
             small_talk: 0,
             since: now,
@@ -419,10 +421,12 @@ impl Controller {
 
     fn handle_items(&mut self, items: Vec<Item>) -> Result<(), Error> {
         self.items += items.len() as u64;
+        let bytes = |item: &Item| (item.path.len() + item.flags.len()) as u64;
+        self.item_bytes += items.iter().map(bytes).sum::<u64>();
         let Purpose::Plan { itemize: true } = self.begin.purpose else {
             return Err(broken("it listed changes that nobody asked for"));
         };
-        if self.items > MOST_ITEMS {
+        if self.items > MOST_ITEMS || self.item_bytes > MOST_ITEM_BYTES {
             return Err(broken("it listed more changes than there can be"));
         }
         self.steps.push_back(Step::Items(items));
@@ -514,6 +518,9 @@ pub(crate) const MOST_REFUSALS: usize = 100;
 
 /// Changes that a host may list: bounds what a hostile one can fill memory with.
 const MOST_ITEMS: u64 = 4_000_000;
+
+/// Bytes of their paths and letters, together.
+const MOST_ITEM_BYTES: u64 = 512 << 20;
 
 fn broken(what: impl Into<String>) -> Error {
     Error::Protocol { what: what.into() }

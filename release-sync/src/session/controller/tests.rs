@@ -60,3 +60,25 @@ fn files_that_are_more_than_can_be_counted_are_asked_for() {
     }
     assert_eq!(session.wanted(), (3, u64::MAX));
 }
+
+#[test]
+fn a_list_of_long_paths_is_bounded_by_its_bytes() {
+    let mut session = staging(&[1]);
+    session.begin.purpose = Purpose::Plan { itemize: true };
+    let item = |length| Item {
+        flags: String::from(">f+++++++++"),
+        path: vec![b'p'; length],
+    };
+    let mut listed = 0;
+    let refused = loop {
+        match session.handle_items(vec![item(1 << 20)]) {
+            Ok(()) => listed += 1,
+            Err(error) => break error,
+        }
+        // As if somebody had taken it.
+        session.steps.clear();
+        assert!(listed < 1 << 10, "a gigabyte is taken");
+    };
+    assert!(refused.to_string().contains("more changes"), "{refused}");
+    assert!(listed > 1 << 8);
+}
