@@ -255,7 +255,8 @@ fn of_host(error: &Error) -> Option<Advice> {
         ),
         Error::Supply { .. } => advice(
             "supply",
-            "check the path after the colon, and that the user may read all that is there",
+            "check the path after the colon, and that the user may read all that is there; if it is meant \
+             to be empty, say --allow-empty",
         ),
         Error::NoUndo { .. } => advice("no-undo", "deploy the earlier release again"),
         Error::Files { .. } => no_advice("files"),
