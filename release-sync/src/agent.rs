@@ -207,6 +207,10 @@ impl Server {
                 Ok(())
             }
             (Order::Same(release), State::Open(destination)) => {
+                if !destination.may_be(release) {
+                    let what = "the tree is not that release";
+                    return Err(Failure::new(FaultKind::Protocol, what));
+                }
                 let staged = destination.nothing_to_do(release);
                 self.received.staged = Some(staged.clone());
                 self.sender.send(&ToController::Staged(staged));

@@ -132,6 +132,15 @@ impl Destination {
         }
     }
 
+    /// May a controller take this tree for the release? Only by a proof that it was given: the marker
+    /// must not claim what was never shown.
+    pub(super) fn may_be(&self, release: ReleaseId) -> bool {
+        let without_owner = !self.superuser && self.claim_is_whole;
+        self.observed
+            .as_ref()
+            .is_some_and(|observed| without_owner || observed.release_id() == release)
+    }
+
     /// Notes that the tree is the release by this deploy, too.
     pub(super) fn confirm(&self, release: ReleaseId) -> Result<Settled, Failure> {
         let observed = self.observed.as_ref().ok_or_else(|| {

@@ -210,11 +210,16 @@ fn count_panics() {
 
 /// Serves what is said and gives back what was answered. Fails if it panics or does not end.
 fn serve_all(bytes: Vec<u8>) -> Vec<u8> {
+    serve_for(bytes, Duration::from_millis(15))
+}
+
+/// The same, with so much time between what is said and the end.
+fn serve_for(bytes: Vec<u8>, linger: Duration) -> Vec<u8> {
     count_panics();
     let (output, started) = (Output::default(), Instant::now());
     let input = Input {
         bytes: io::Cursor::new(bytes),
-        linger: Duration::from_millis(15),
+        linger,
     };
     serve(input, output.clone(), None);
     assert!(started.elapsed() < Duration::from_secs(10));
@@ -362,16 +367,15 @@ fn a_file_that_comes_twice_is_refused() {
         };
         say.bytes()
     };
-    let said = serve_all(
-        [
-            greeting(),
-            control(&ToAgent::Begin(begin(&tree))),
-            Say::Manifest.bytes(),
-            payload(false),
-            payload(false),
-        ]
-        .concat(),
-    );
+    let bytes = [
+        greeting(),
+        control(&ToAgent::Begin(begin(&tree))),
+        Say::Manifest.bytes(),
+        payload(false),
+        payload(false),
+    ];
+    // It ends by itself as soon as it has seen the second.
+    let said = serve_for(bytes.concat(), Duration::from_secs(8));
     let fault = messages(&said)
         .into_iter()
         .find_map(|message| match message {
@@ -379,4 +383,21 @@ fn a_file_that_comes_twice_is_refused() {
             _ => None,
         });
     assert_eq!(fault, Some(FaultKind::Protocol));
+}
+
+/// A tree is marked as what it was shown to be, not as what a controller takes it for.
+#[test]
+fn a_tree_is_not_marked_as_what_it_is_not() {
+    let tree = Tree::new();
+    tree.write(b"old", "of old");
+    let bytes = [
+        greeting(),
+        control(&ToAgent::Begin(begin(&tree))),
+        Say::Message(0).bytes(),
+        Say::Message(1).bytes(),
+    ];
+    let said = messages(&serve_for(bytes.concat(), Duration::from_secs(8)));
+    let is_refused = |message: &ToController| matches!(message, ToController::Fault(fault) if fault.kind == FaultKind::Protocol);
+    assert!(said.iter().any(is_refused), "{said:?}");
+    assert!(!tree.at(b".release/marker").exists());
 }
