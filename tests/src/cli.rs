@@ -296,11 +296,11 @@ pub fn agent() -> PathBuf {
 pub(crate) fn program() -> PathBuf {
     let built = || {
         let this = std::env::current_exe().expect("a test knows where it is");
-        let profile = this
+        let target = this
             .ancestors()
-            .nth(2)
-            .expect("a test is in deps/ of a profile");
-        profile.join("release-cli")
+            .nth(3)
+            .expect("a test is in target/PROFILE/deps");
+        target.join("tested/release-cli")
     };
     let program = std::env::var_os(PROGRAM).map_or_else(built, PathBuf::from);
     let beside = program.with_file_name("release-agent");
@@ -308,7 +308,7 @@ pub(crate) fn program() -> PathBuf {
     for (file, variable) in [(&program, PROGRAM), (&agent, AGENT)] {
         assert!(
             file.is_file(),
-            "there is no {}: `./dev build` builds it, or {variable} says where it is",
+            "there is no {}: `./dev real` builds it, or {variable} says where it is",
             file.display()
         );
     }
