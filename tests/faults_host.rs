@@ -143,22 +143,39 @@ fn a_destination_that_is_a_link_is_followed_once() {
     }
 }
 
-#[test]
-fn a_mount_below_the_destination_is_neither_crossed_nor_deleted() {
+/// A deployed release whose host has since mounted something at `mounted`, inside the destination.
+fn with_a_mount() -> Scene {
     let scene = scene();
     scene.deploy_and_judge();
-    let destination = scene.rack.destination();
-    let path = destination.display();
-    (scene.host()).run(&format!(
-        "mkdir {path}/mounted; mount -t tmpfs none {path}/mounted; echo precious > {path}/mounted/file"
+    let path = scene.rack.destination().join("mounted");
+    let path = path.display();
+    scene.host().run(&format!(
+        "mkdir {path}; mount -t tmpfs none {path}; echo precious > {path}/file"
     ));
+    scene
+}
+
+fn mounted_file(scene: &Scene) -> String {
+    let path = scene.rack.destination().join("mounted/file");
+    scene.host().run(&format!("cat {}", path.display()))
+}
+
+#[test]
+fn a_mount_below_the_destination_is_never_deleted() {
+    let scene = with_a_mount();
     write(&scene.source(), "more", "content");
     let run = scene.cli.deploy();
-    let kept = scene.host().run(&format!("cat {path}/mounted/file"));
-    assert_eq!(kept, "precious\n", "{run:#?}");
-    // Spared or refused, it is said.
-    assert!(
-        run.stderr.contains("mounted") || run.code == Some(0),
-        "{run:#?}"
-    );
+    assert_eq!(mounted_file(&scene), "precious\n", "{run:#?}");
+}
+
+#[test]
+fn a_change_inside_a_mount_is_refused_by_name() {
+    let scene = with_a_mount();
+    write(&scene.source(), "mounted/file", "of the release");
+    write(&scene.source(), "more", "content");
+    let before = scene.snapshots();
+    let run = scene.cli.deploy();
+    run.assert_failed(1, &["alpha", "mounted"]);
+    assert_eq!(mounted_file(&scene), "precious\n");
+    scene.assert_unchanged(&before);
 }

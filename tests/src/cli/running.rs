@@ -20,7 +20,7 @@ pub struct Running {
     incoming: Receiver<(Duration, Event)>,
     events: Vec<Event>,
     times: Vec<Duration>,
-    stderr: Option<JoinHandle<String>>,
+    readers: Option<(JoinHandle<()>, JoinHandle<String>)>,
 }
 
 impl Running {
@@ -29,7 +29,7 @@ impl Running {
         let mut errors = child.stderr.take().expect("the errors are a pipe");
         let (sender, incoming) = channel();
         let started = Instant::now();
-        thread::spawn(move || {
+        let stdout = thread::spawn(move || {
             for event in events_of(stdout) {
                 // Nobody listens once the run was dropped.
                 let _ = sender.send((started.elapsed(), event));
@@ -45,7 +45,7 @@ impl Running {
             incoming,
             events: Vec::new(),
             times: Vec::new(),
-            stderr: Some(stderr),
+            readers: Some((stdout, stderr)),
         }
     }
 
@@ -94,7 +94,8 @@ impl Running {
     pub fn finish(mut self) -> Run {
         while self.next().is_some() {}
         let status = self.child.wait().expect("our child can be waited for");
-        let stderr = self.stderr.take().expect("a run finishes once");
+        let (stdout, stderr) = self.readers.take().expect("a run finishes once");
+        stdout.join().expect("every line of the output is an event");
         Run {
             code: status.code(),
             events: std::mem::take(&mut self.events),
@@ -134,10 +135,20 @@ fn anonymous_bytes(status: &str) -> Option<u64> {
     Some(kilobytes << 10)
 }
 
-/// Each line is an event; a line that isn't one is a defect.
+/// Each line is an event, and says when it was; a line that isn't is a defect. One that has no end is what
+/// a killed process leaves.
 fn events_of(stdout: ChildStdout) -> impl Iterator<Item = Event> {
-    (BufReader::new(stdout).lines().map_while(Result::ok)).map(|line| {
-        serde_json::from_str(&line)
+    let mut stdout = BufReader::new(stdout);
+    std::iter::from_fn(move || {
+        let mut line = String::new();
+        stdout.read_line(&mut line).ok()?;
+        line.ends_with('\n').then_some(line)
+    })
+    .map(|line| {
+        let value: serde_json::Value = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("`{line}` is not JSON: {error}"));
+        assert!(value["at"].is_string(), "`{line}` does not say when");
+        serde_json::from_value(value)
             .unwrap_or_else(|error| panic!("`{line}` is not an event: {error}"))
     })
 }
