@@ -453,6 +453,8 @@ impl Drop for Staging {
         // Whoever still asks or writes has nobody left to do it for.
         self.window.close();
         self.shared.given_up.store(true, Ordering::Relaxed);
+        // The lock goes with the destination, after this: whoever takes it next is alone in the stage.
+        self.pool.join();
     }
 }
 
