@@ -1,8 +1,10 @@
 //! Makes one directory on this machine equal to another, as a deploy does it to hosts.
 //!
 //! ```text
-//! cargo run -p release-sync --example push SOURCE DESTINATION
+//! cargo run -p release-sync --example push SOURCE DESTINATION [AGENT [ARGUMENT…]]
 //! ```
+//! The words at the end, if there are any, start the agent as a process of its own; so a tool that
+//! watches processes (`strace`, `time`) can stand before it.
 #![allow(clippy::print_stdout)]
 
 use std::path::Path;
@@ -31,7 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         name: "here".to_owned(),
         destination: destination.into(),
         // Over SSH: `Reach::Ssh` with an `SshTarget`, and `SshOptions` in the options.
-        reach: Reach::Local,
+        reach: match arguments.collect::<Vec<_>>() {
+            words if words.is_empty() => Reach::Local,
+            words => Reach::Command(words),
+        },
     };
     let fleet = Fleet::new(vec![host], options)?;
     // Generations only grow. A real deploy writes down the last one; here the clock serves.
