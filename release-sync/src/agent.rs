@@ -9,11 +9,14 @@
 //! whatever the network does.
 
 mod ask;
+mod beside;
 mod claim;
+mod commit;
 mod destination;
 mod fault;
 mod limits;
 mod look;
+mod seen;
 mod stage;
 mod streams;
 mod supply;
@@ -221,8 +224,8 @@ impl Server {
             (Order::Stage(bytes), State::Open(destination)) => {
                 self.stage(*destination, decode(&bytes)?, true)
             }
-            (Order::Undo, State::Open(destination)) => {
-                let manifest = destination.undo_manifest()?;
+            (Order::Undo(from), State::Open(destination)) => {
+                let manifest = destination.undo_manifest(from)?;
                 self.stage(*destination, manifest, false)
             }
             (Order::Payload(body), State::Staging(staging)) => {

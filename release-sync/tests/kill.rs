@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::*;
-use release_sync::{Host, HostReport, Outcome};
+use release_sync::{Error, Host, HostReport, Outcome};
 
 /// System calls by which the agent changes a disk, or makes a change last. Each row is killed in turn at
 /// its first call, its second, and so on.
@@ -338,6 +338,9 @@ fn of_an_update_that_keeps_no_undo() {
         trees,
     } = scene();
     let template = scratch.at("template");
+    // An undo of an earlier step is there, which is no way back from this one.
+    write(scratch.at("oldest/file"), "oldest");
+    push_one(&scratch.at("oldest"), &local(&template), options(), 1);
     push_one(&old, &local(&template), options(), 1);
     let [old_tree, new_tree] = &trees;
     let pushed = source(&new);
@@ -361,9 +364,62 @@ fn of_an_update_that_keeps_no_undo() {
         assert!(report.error.is_none(), "{what}: {report:?}");
         assert_same(new_tree, &tree(at));
         assert_tidy(at);
+        let undone = undo_one(&host, 4);
+        assert!(
+            matches!(undone.error, Some(Error::NoUndo { .. })),
+            "{what}: {undone:?}"
+        );
+        assert_same(new_tree, &tree(at));
         if survived {
             assert!(nth > 15, "only {nth} calls");
             return;
         }
+    }
+}
+
+/// A commit was cut off, and another release came: the way back is to what was before both, though some of
+/// it was only in the first one's stage by then.
+#[test]
+fn of_an_update_before_another_release() {
+    assert_strace();
+    let scratch = scratch();
+    let [one, two, three] = ["one", "two", "three"].map(|name| scratch.directory(name));
+    write(one.join("a"), noise(1, 3_000));
+    write(one.join("b/deep"), noise(2, 3_000));
+    write(two.join("a"), noise(3, 3_000));
+    write(two.join("b"), noise(4, 3_000));
+    write(two.join("y"), noise(2, 3_000));
+    write(two.join("z"), noise(1, 3_000));
+    write(three.join("c"), "three");
+    let template = scratch.at("template");
+    push_one(&one, &local(&template), options(), 1);
+    let [pushed, other] = [source(&two), source(&three)];
+    let before = tree(&one);
+    let (doing, calls) = CALLS[0];
+    for nth in 1.. {
+        let what = format!("{doing}, call {nth}");
+        let host = local(&scratch.at("host"));
+        let at = &host.destination;
+        let _ = std::fs::remove_dir_all(at);
+        copy(&template, at);
+        let killed = push(&pushed, vec![killed_at(calls, nth, at)], options(), 2);
+        let report = push(&other, vec![host.clone()], options(), 3)
+            .hosts
+            .remove(0);
+        assert_ended(&report, Outcome::Committed);
+        assert_tidy(at);
+        if killed.hosts[0].error.is_none() {
+            assert!(nth > 10, "only {nth} calls");
+            return;
+        }
+        let back = undo_one(&host, 4);
+        assert!(back.error.is_none(), "{what}: {back:?}");
+        // Once the marker is written, the commit that was cut off is a step of its own.
+        if back.release == Some(source(&one).release()) {
+            assert_same(&before, &tree(at));
+        } else {
+            assert_same(&tree(&two), &tree(at));
+        }
+        assert_tidy(at);
     }
 }

@@ -28,7 +28,10 @@ pub(crate) enum Goal {
     /// The tree becomes this release.
     Push(Arc<Release>),
     /// The tree becomes what the last commit displaced.
-    Undo,
+    Undo {
+        /// Only if it claims to be this release. Else it has gone back before, and that is shown.
+        from: Option<ReleaseId>,
+    },
     /// Nothing; only see what is there.
     Inspect,
     /// Nothing; only see what a push of this release would do.
@@ -397,8 +400,9 @@ impl Controller {
                 }
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
-            Goal::Undo => {
-                self.outbox.push(control(&ToAgent::Undo));
+            Goal::Undo { from } => {
+                let undo = from.map_or(ToAgent::Undo, ToAgent::UndoFrom);
+                self.outbox.push(control(&undo));
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
             Goal::Inspect => self.part(),

@@ -42,6 +42,9 @@ pub(crate) enum ToAgent {
     Supply(Supply),
     /// The side that gives a tree out can't; in words. Ends the session.
     Refuse(String),
+    /// As `Undo`, unless the tree's marker names another release than this one: then the tree has gone
+    /// back already.
+    UndoFrom(ReleaseId),
 }
 
 /// From the agent.

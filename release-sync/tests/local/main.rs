@@ -5,10 +5,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod beside;
 mod content;
 mod destinations;
 mod faults;
 mod private;
 mod releases;
 mod selection;
+mod undo;
 mod unprivileged;

@@ -88,6 +88,7 @@ fn to_agent() -> Vec<ToAgent> {
         ToAgent::KeepAlive,
         ToAgent::Supply(supply),
         ToAgent::Refuse("no".to_owned()),
+        ToAgent::UndoFrom(release()),
     ]
 }
 
