@@ -137,13 +137,15 @@ impl Server {
             state: State::Idle,
             received: Received::default(),
         };
-        if let Err(failure) = server.converse(&queue) {
+        let result = server.converse(&queue);
+        // Whoever hears of the end may come back at once: the lock goes first. And a controller that reads
+        // no more must not keep the destination locked.
+        server.state = State::Over;
+        if let Err(failure) = result {
             let fault = failure.into_fault();
             server.sender.send(&ToController::Fault(fault.clone()));
             server.received.fault = Some(fault);
         }
-        // A controller that reads no more must not keep the destination locked.
-        server.state = State::Over;
         server.budget.close();
         server.sender.finish();
         server.received

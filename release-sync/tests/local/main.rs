@@ -6,6 +6,7 @@
 mod common;
 
 mod beside;
+mod calls;
 mod content;
 mod destinations;
 mod faults;
