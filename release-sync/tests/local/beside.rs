@@ -131,9 +131,14 @@ fn a_fifo_that_is_to_go_goes() {
     release(&from);
     let host = local(&scratch.at("host"));
     push_one(&from, &host, options(), 1);
-    let fifo = host.destination.join("dir/fifo");
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    let directory = host.destination.join("dir");
+    let modified = directory.metadata().unwrap().modified().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(directory.join("fifo"))
+        .status();
     assert!(made.unwrap().success());
+    let directory = std::fs::File::open(&directory).unwrap();
+    directory.set_modified(modified).unwrap();
     let report = push_one(&from, &host, options(), 2);
     assert_ended(&report, Outcome::Committed);
     assert_eq!(report.counts.files_deleted, 1);

@@ -21,14 +21,14 @@ fn scene() -> Scene {
     Scene { scratch, one, two }
 }
 
-/// An agent that is killed at its `nth` call of `call` when it is started first, and a good one from
-/// then on.
-fn killed_once(scratch: &Scratch, call: &str, nth: u32, destination: &Path) -> Host {
-    let flag = scratch.at(&format!("started-{call}-{nth}"));
+/// An agent of which only so many bytes are heard when it is started first, and a good one from then on.
+fn cut_off_once(scratch: &Scratch, bytes: u64, destination: &Path) -> Host {
+    let pipe = scratch.at(&format!("pipe-{bytes}"));
+    // Once what is heard has come, nobody holds the stream open any more; the agent goes on.
     let script = format!(
-        "if [ -e '{flag}' ]; then exec '{AGENT}' serve; fi; : > '{flag}'; exec strace -f -qqq \
-         -o /dev/null -e trace={call} -e inject={call}:signal=KILL:when={nth} '{AGENT}' serve",
-        flag = flag.display()
+        "[ -e '{pipe}' ] && exec '{AGENT}' serve; mkfifo '{pipe}'; exec 3<&0; \
+         '{AGENT}' serve <&3 >'{pipe}' & exec dd bs=1 count={bytes} status=none <'{pipe}'",
+        pipe = pipe.display()
     );
     command(destination, ["sh".to_owned(), "-c".to_owned(), script])
 }
@@ -42,13 +42,26 @@ fn a_run_that_tries_again_does_not_turn_back() {
         retries: 1,
         ..options()
     };
-    for nth in 1..12 {
-        let at = scratch.at(&format!("host{nth}"));
-        push_one(&one, &local(&at), options(), 1);
-        push_one(&two, &local(&at), options(), 2);
-        let host = killed_once(&scratch, "write", nth, &at);
+    let undo = |host: Host| {
         let fleet = Fleet::new(vec![host], patient.clone()).unwrap();
-        let report = fleet.undo(Generation::new(3), &()).hosts.remove(0);
+        fleet.undo(Generation::new(3), &()).hosts.remove(0)
+    };
+    let prepared = |at: &Path| {
+        push_one(&one, &local(at), options(), 1);
+        push_one(&two, &local(at), options(), 2);
+    };
+    let at = scratch.at("heard");
+    prepared(&at);
+    let all = undo(command(&at, [AGENT, "serve"])).counts.bytes_received;
+    assert!(all > 100);
+    // Towards the end it is done, and not all is heard of it.
+    let places = (1..all - 45).step_by(30);
+    for bytes in places.chain((all - 45..all).step_by(4)) {
+        let at = scratch.at(&format!("host{bytes}"));
+        prepared(&at);
+        let report = undo(cut_off_once(&scratch, bytes, &at));
+        assert!(report.error.is_none(), "{bytes} of {all}: {report:?}");
+        assert_ended(&report, Outcome::Undone);
         assert_ended(&report, Outcome::Undone);
         assert_same(&tree(&one), &tree(&at));
         assert_tidy(&at);
