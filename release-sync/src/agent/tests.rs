@@ -129,7 +129,8 @@ impl Say {
                 1 => ToAgent::Commit(release().release_id()),
                 2 => ToAgent::Undo,
                 3 => ToAgent::KeepAlive,
-                4 => ToAgent::Manifest {
+                4 => ToAgent::UndoFrom(release().release_id()),
+                5 => ToAgent::Manifest {
                     length: u64::MAX,
                     packed: 3,
                 },
