@@ -15,13 +15,19 @@
 //! Rigs panic: to a test, a rig that doesn't stand is a failure like any other, and says what it missed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod boto;
 pub mod cli;
 pub mod corpora;
 pub mod engine;
+mod http;
+pub mod imds;
 pub mod judge;
 mod loopback;
+mod moto;
 pub mod proxy;
 pub mod scene;
 pub mod snapshot;
 pub mod sshd;
+mod target;
 pub mod tree;
+pub mod volumes;
