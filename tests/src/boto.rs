@@ -69,13 +69,13 @@ impl Worker {
             .args(["-c", include_str!("boto.py")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let mut child = moto::keep(command);
-        let output = child.stdout.take().expect("it is piped");
+        let (input, output) = moto::keep(command);
+        let output = output.expect("it is piped");
         let waiting = Arc::new(Waiting::default());
         let served = Arc::clone(&waiting);
         thread::spawn(move || hand_out(BufReader::new(output), &served));
         Self {
-            input: Mutex::new(child.stdin.take().expect("it is piped")),
+            input: Mutex::new(input.expect("it is piped")),
             waiting,
         }
     }

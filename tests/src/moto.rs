@@ -3,8 +3,9 @@
 //! One server serves all tests of a process: starting it and its first answer take a second or two. Tests
 //! don't see each other, since each has an account of its own.
 
+use std::fs::File;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
@@ -51,10 +52,12 @@ impl Account {
         }
         let mut answer = request.send(body).expect("moto answers");
         let kind = answer.headers().get("content-type");
-        let kind = kind.and_then(|kind| kind.to_str().ok());
+        let kind = kind
+            .and_then(|kind| kind.to_str().ok())
+            .map(ToOwned::to_owned);
         Answer::new(
             answer.status().as_u16(),
-            &kind.unwrap_or("text/xml").to_owned(),
+            kind.as_deref().unwrap_or("text/xml"),
             answer.body_mut().read_to_vec().expect("moto answers"),
         )
     }
@@ -63,6 +66,9 @@ impl Account {
 /// Starts the server. It lives as long as this process, whose death, however sudden, is its own.
 fn start() -> SocketAddr {
     let address = loopback::free(13);
+    // What it says when it stumbles.
+    let log = File::create(target::directory().join("moto.log"));
+    let log = log.expect("the target directory can be written");
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL"])
@@ -73,7 +79,7 @@ fn start() -> SocketAddr {
         .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stderr(log);
     keep(command);
     let deadline = Instant::now() + Duration::from_secs(60);
     while std::net::TcpStream::connect(address).is_err() {
@@ -83,18 +89,16 @@ fn start() -> SocketAddr {
     address
 }
 
-/// Spawns a process from a thread that lives as long as this process does. A child with a death signal
+/// Spawns a process from a thread that lives as long as the process does. A child with a death signal
 /// gets it when the *thread* ends that spawned it, and a test's thread ends with the test.
-pub(crate) fn keep(mut command: Command) -> std::process::Child {
+pub(crate) fn keep(mut command: Command) -> (Option<ChildStdin>, Option<ChildStdout>) {
     let (sender, receiver) = channel();
     thread::spawn(move || {
-        let _ = sender.send(command.spawn());
-        loop {
-            thread::park();
-        }
+        let mut child = (command.spawn()).expect("setpriv is there: it comes with util-linux");
+        let _ = sender.send((child.stdin.take(), child.stdout.take()));
+        let _ = child.wait();
     });
-    (receiver.recv().expect("the thread sends"))
-        .expect("setpriv is there: it comes with util-linux")
+    receiver.recv().expect("it was spawned")
 }
 
 #[cfg(test)]
