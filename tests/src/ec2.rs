@@ -8,11 +8,12 @@ mod fault;
 mod groups;
 mod inventory;
 mod listing;
+mod pages;
 mod query;
 mod world;
 mod xml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -56,6 +57,8 @@ pub struct Delays {
 /// One call that came in.
 #[derive(Clone, Debug)]
 pub struct Call {
+    /// The access key that it was signed with: who calls.
+    pub caller: String,
     /// `ec2`, `autoscaling`, …
     pub service: String,
     /// Such as `DescribeInstances`.
@@ -134,6 +137,18 @@ impl Ec2 {
         self.0.shared.log().faults.push(fault);
     }
 
+    /// From now on, who signs with this access key may do no more than this: `ec2:DescribeVolumes` and the
+    /// like. All others still may do everything.
+    pub fn allow_only(&self, caller: &str, permissions: &[&str]) {
+        let permissions = permissions.iter().map(|name| (*name).to_owned()).collect();
+        self.add_fault(Fault::beyond(caller, permissions));
+    }
+
+    /// No list has more than so many items on a page, from now on.
+    pub fn set_page_limit(&self, items: usize) {
+        self.world().page_limit = items;
+    }
+
     /// Nothing that was added goes wrong any more.
     pub fn clear_faults(&self) {
         self.0.shared.log().faults.clear();
@@ -179,6 +194,15 @@ impl Ec2 {
     /// All calls so far, in their order.
     pub fn calls(&self) -> Vec<Call> {
         self.0.shared.log().calls.clone()
+    }
+
+    /// What a policy has to allow a caller for the calls so far: `ec2:DescribeVolumes` and the like.
+    pub fn permissions_used(&self, caller: &str) -> BTreeSet<String> {
+        let log = self.0.shared.log();
+        let calls = log.calls.iter().filter(|call| call.caller == caller);
+        calls
+            .map(|call| format!("{}:{}", call.service, call.action))
+            .collect()
     }
 
     /// How often an action was called so far.
@@ -259,6 +283,7 @@ impl Log {
     /// Writes a call down, and says what goes wrong with it.
     fn begin(&mut self, query: &Query) -> (usize, Effects) {
         self.calls.push(Call {
+            caller: query.caller.clone(),
             service: query.service.clone(),
             action: query.action.clone(),
             params: query.params.iter().cloned().collect(),

@@ -80,6 +80,16 @@ impl Group {
         &self.hosts[self.hosts.len() - 1].1
     }
 
+    /// Lets an instance's console show its host's key, as cloud-init does.
+    pub fn show_host_key(&self, instance: &str) {
+        let key = self.host(instance).expect("it is a host").public_key();
+        let text = format!(
+            "cloud-init: running\r\n-----BEGIN SSH HOST KEY KEYS-----\r\n{}\r\n-----END SSH HOST KEY KEYS-----\r\nlogin: ",
+            key.trim_end()
+        );
+        self.ec2.set_console(instance, &text);
+    }
+
     /// Launches so many instances more, and starts their hosts.
     pub fn add(&mut self, more: usize) -> Vec<Instance> {
         let instances = self.launch(more);
@@ -224,6 +234,10 @@ result = {instance["InstanceId"]: [instance["PrivateIpAddress"], states[instance
                 format!("{address}:{}", group.port())
             );
             assert!(TcpStream::connect(host.address()).is_ok());
+            group.show_host_key(&instance.id);
+            let read = "result = ec2.get_console_output(InstanceId=args)['Output']";
+            let console = ec2.boto(read, &json!(instance.id)).unwrap();
+            assert!(console.as_str().unwrap().contains(host.public_key().trim()));
             let is_late = instance == late;
             let state = if is_late { "Pending:Wait" } else { "InService" };
             assert_eq!(listed[&instance.id][1], state);

@@ -195,11 +195,16 @@ impl Sshd {
     /// Writes this host's key into the rack's known_hosts, as the key of whoever answers at `address`: a
     /// proxy, say.
     pub fn trust_as(&self, address: SocketAddr) {
-        let key = fs::read_to_string(self.folder.join("host_key.pub")).expect("a key was made");
+        let key = self.public_key();
         let file = self.rack.folder.path().join("known_hosts");
         let mut known = fs::read_to_string(&file).expect("known_hosts is there");
         known += &format!("[{}]:{} {key}", address.ip(), address.port());
         fs::write(file, known).expect("known_hosts can be written");
+    }
+
+    /// This host's public key: a line as `ssh-keygen` writes it.
+    pub fn public_key(&self) -> String {
+        fs::read_to_string(self.folder.join("host_key.pub")).expect("a key was made")
     }
 
     /// Runs a shell line inside the host, and fails if that fails. For what an administrator might do

@@ -1,5 +1,6 @@
 //! What goes wrong with calls.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::query::{Query, Refusal};
@@ -9,6 +10,8 @@ use super::query::{Query, Refusal};
 pub struct Fault {
     action: Option<String>,
     param: Option<(String, String)>,
+    /// Of this caller only, where what is asked for is none of these.
+    beyond: Option<(String, BTreeSet<String>)>,
     effect: Effect,
     /// It strikes so often.
     left: Option<u32>,
@@ -42,8 +45,7 @@ impl Fault {
 
     /// Calls are refused because the caller may not.
     pub fn deny() -> Self {
-        let message = "You are not authorized to perform this operation.";
-        Self::refuse(403, "UnauthorizedOperation", message)
+        Self::new(Effect::Refuse(denial()))
     }
 
     /// Calls are refused with a code and a sentence of choice.
@@ -70,6 +72,7 @@ impl Fault {
         Self {
             action: None,
             param: None,
+            beyond: None,
             effect,
             left: None,
             every: 1,
@@ -101,12 +104,24 @@ impl Fault {
         self
     }
 
+    /// A caller who may do no more than this: see [`Ec2::allow_only`](super::Ec2::allow_only).
+    pub(super) fn beyond(caller: &str, permissions: BTreeSet<String>) -> Self {
+        Self {
+            beyond: Some((caller.to_owned(), permissions)),
+            ..Self::deny()
+        }
+    }
+
     /// Counts a call, and adds to what becomes of it.
     pub(super) fn strike(&mut self, query: &Query, effects: &mut Effects) {
         let action = self.action.as_deref();
         let param = self.param.as_ref();
         if action.is_some_and(|action| action != query.action)
             || param.is_some_and(|(name, value)| query.get(name) != Some(value.as_str()))
+            || self
+                .beyond
+                .as_ref()
+                .is_some_and(|beyond| is_within(query, beyond))
             || self.left == Some(0)
         {
             return;
@@ -125,6 +140,15 @@ impl Fault {
             Effect::Late(by) => effects.late += *by,
         }
     }
+}
+
+fn is_within(query: &Query, (caller, permissions): &(String, BTreeSet<String>)) -> bool {
+    *caller != query.caller || permissions.contains(&query.permission())
+}
+
+fn denial() -> Refusal {
+    let message = "You are not authorized to perform this operation.";
+    Refusal::new(403, "UnauthorizedOperation", message)
 }
 
 /// Services other than EC2 have other codes for the same.

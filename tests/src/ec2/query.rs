@@ -8,6 +8,8 @@ use crate::http::{Answer, Request};
 /// One call.
 #[derive(Clone, Debug)]
 pub(super) struct Query {
+    /// The caller's access key.
+    pub(super) caller: String,
     pub(super) service: String,
     pub(super) region: String,
     pub(super) action: String,
@@ -27,18 +29,25 @@ pub(super) struct Refusal {
 pub(super) type Filter = (String, Vec<String>);
 
 impl Query {
+    /// What a policy calls it, such as `ec2:DescribeVolumes`.
+    pub(super) fn permission(&self) -> String {
+        format!("{}:{}", self.service, self.action)
+    }
+
     /// What a client asks, if it speaks this protocol.
     pub(super) fn parse(request: &Request) -> Option<Self> {
         // Credential=KEY/DATE/REGION/SERVICE/aws4_request, …
         let authorization = request.header("authorization")?;
         let (_, scope) = authorization.split_once("Credential=")?;
-        let mut scope = scope.split(',').next()?.split('/').skip(2);
+        let mut scope = scope.split(',').next()?.split('/');
+        let (caller, _date) = (scope.next()?, scope.next()?);
         let (region, service) = (scope.next()?, scope.next()?);
         let form = form_urlencoded::parse(&request.body).into_owned();
         let mut params: Vec<_> = form.collect();
         let (_, action) = params.iter().find(|(name, _)| name == "Action")?.clone();
         params.retain(|(name, _)| name != "Action" && name != "Version");
         Some(Self {
+            caller: caller.to_owned(),
             service: service.to_owned(),
             region: region.to_owned(),
             action,
@@ -54,6 +63,7 @@ impl Query {
     pub(super) fn new(service: &str, region: &str, action: &str, params: &[(&str, &str)]) -> Self {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self {
+            caller: "rig".to_owned(),
             service: service.to_owned(),
             region: region.to_owned(),
             action: action.to_owned(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use xmltree::Element;
 
+use super::pages::Pages;
 use super::query::{Query, Refusal};
 use super::{Delays, xml};
 use crate::moto::Account;
@@ -20,6 +21,7 @@ pub(super) struct World {
     moto: Account,
     pub(super) images: Option<Volumes>,
     pub(super) delays: Delays,
+    pub(super) page_limit: usize,
     pub(super) doomed_snapshots: u32,
     pub(super) doomed_volumes: u32,
     pub(super) stuck_attachments: u32,
@@ -76,6 +78,7 @@ impl World {
                 moto: Account::new(),
                 images,
                 delays: Delays::default(),
+                page_limit: usize::MAX,
                 doomed_snapshots: 0,
                 doomed_volumes: 0,
                 stuck_attachments: 0,
@@ -98,6 +101,16 @@ impl World {
 
     /// Answers as the real service does.
     pub(super) fn serve(&mut self, query: &Query) -> Result<Element, Refusal> {
+        let Some(pages) = Pages::of(&query.action) else {
+            return self.act(query);
+        };
+        let (whole, page) = pages.split(query, self.page_limit)?;
+        let mut answer = self.list(&whole)?;
+        page.cut(&mut answer);
+        Ok(answer)
+    }
+
+    fn list(&self, query: &Query) -> Result<Element, Refusal> {
         match query.action.as_str() {
             "DescribeSnapshots" => self.describe_snapshots(query),
             "DescribeVolumes" => self.describe_volumes(query),
@@ -106,7 +119,7 @@ impl World {
                 self.describe_groups(query)
             }
             "DescribeWarmPool" => self.describe_warm_pool(query),
-            _ => self.act(query),
+            _ => self.ask(query),
         }
     }
 

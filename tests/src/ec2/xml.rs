@@ -54,6 +54,16 @@ pub(super) fn find_mut<'a>(element: &'a mut Element, name: &str) -> Option<&'a m
     children.find_map(|child| find_mut(child, name))
 }
 
+/// The first element that has a child of that name, at any depth.
+pub(super) fn parent_of_mut<'a>(element: &'a mut Element, name: &str) -> Option<&'a mut Element> {
+    if element.get_child(name).is_some() {
+        return Some(element);
+    }
+    let children = element.children.iter_mut();
+    let mut children = children.filter_map(XMLNode::as_mut_element);
+    children.find_map(|child| parent_of_mut(child, name))
+}
+
 /// The elements in it.
 pub(super) fn elements(element: &Element) -> impl Iterator<Item = &Element> {
     element.children.iter().filter_map(XMLNode::as_element)

@@ -107,3 +107,25 @@ fn a_volume_is_made_once_by_a_token() {
     assert_eq!(scene.refused(&create(2)), "IdempotentParameterMismatch");
     assert_ne!(scene.get(CREATE), first);
 }
+
+#[test]
+fn a_caller_may_do_what_its_policy_allows() {
+    let scene = Scene::new();
+    let allowed = [
+        "ec2:DescribeVolumes",
+        "autoscaling:DescribeAutoScalingGroups",
+    ];
+    scene.ec2.allow_only("rig", &allowed);
+    scene.ec2.allow_only("somebody-else", &[]);
+    scene.get(LIST);
+    scene.get("autoscaling.describe_auto_scaling_groups()");
+    assert_eq!(scene.refused(CREATE), "UnauthorizedOperation");
+    assert_eq!(
+        scene.refused("autoscaling.describe_auto_scaling_instances()"),
+        "AccessDenied"
+    );
+    let used = scene.ec2.permissions_used("rig");
+    assert_eq!(used.len(), 4);
+    assert!(used.contains("ec2:CreateVolume"));
+    assert!(scene.ec2.permissions_used("somebody-else").is_empty());
+}

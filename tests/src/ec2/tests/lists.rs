@@ -191,3 +191,43 @@ fn a_warm_pool_has_the_instances_that_were_put_in() {
         .set_warm_pool("web", &[(&scene.instance, "Warmed:Stopped")]);
     assert_eq!(scene.get(pool), json!([[scene.instance, "Warmed:Stopped"]]));
 }
+
+#[test]
+fn lists_come_in_pages_if_they_are_long() {
+    let scene = Scene::new();
+    for _ in 0..4 {
+        scene.ec2.aside(SNAPSHOT, &json!({"volume": scene.volume}));
+        scene.ec2.aside(
+            "ec2.run_instances(ImageId='ami-12c6146b', MinCount=1, MaxCount=1)",
+            &json!({}),
+        );
+    }
+    scene.ec2.aside(GROUP, &json!({}));
+    let count = |client: &str, action: &str, list: &str| {
+        let pages = format!("{client}.get_paginator('{action}').paginate()");
+        scene.get(&format!(
+            "result = [len(page['{list}']) for page in {pages}]"
+        ))
+    };
+    // Two instances of the group came in one reservation.
+    let instances = || count("ec2", "describe_instances", "Reservations");
+    assert_eq!(instances(), json!([6]));
+    scene.ec2.set_page_limit(3);
+    assert_eq!(instances(), json!([3, 3]));
+    assert_eq!(
+        count("ec2", "describe_snapshots", "Snapshots"),
+        json!([3, 1])
+    );
+    assert_eq!(
+        count("ec2", "describe_volumes", "Volumes"),
+        json!([3, 3, 2])
+    );
+    scene.ec2.set_page_limit(1);
+    let members = ("describe_auto_scaling_instances", "AutoScalingInstances");
+    assert_eq!(count("autoscaling", members.0, members.1), json!([1, 1]));
+    let groups = ("describe_auto_scaling_groups", "AutoScalingGroups");
+    assert_eq!(count("autoscaling", groups.0, groups.1), json!([1]));
+    let asked = "result = len(ec2.describe_snapshots(MaxResults=5)['Snapshots'])";
+    scene.ec2.set_page_limit(100);
+    assert_eq!(scene.get(asked), 4);
+}
