@@ -15,10 +15,16 @@ session = boto3.Session(aws_access_key_id="rig", aws_secret_access_key="rig", re
 config = botocore.config.Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
 
 
-def client(service, endpoint, region):
-    # Making clients is what a session can't do in two threads at once.
+clients = {}
+
+
+def client(*where):
+    # Making one takes long, and a session can't do it in two threads at once.
     with lock:
-        return session.client(service, endpoint_url=endpoint, region_name=region, config=config)
+        if where not in clients:
+            service, endpoint, region = where
+            clients[where] = session.client(service, endpoint_url=endpoint, region_name=region, config=config)
+        return clients[where]
 
 
 def plain(value):
@@ -26,7 +32,8 @@ def plain(value):
 
 
 def run(task):
-    place = {name: client(name, task["endpoint"], task["region"]) for name in ("ec2", "autoscaling", "sts")}
+    wanted = [name for name in ("ec2", "autoscaling", "sts") if name in task["code"]]
+    place = {name: client(name, task["endpoint"], task["region"]) for name in wanted}
     place["args"] = task["args"]
     place["result"] = None
     try:
