@@ -6,9 +6,11 @@
 //! a [`Generation`], a number that only grows, and leaves a [`Marker`] in each tree to say what it is.
 //! A [`Pointer`] says which generation new instances boot, and is signed.
 //!
-//! All of that is pure: no I/O, no clock, no environment.
+//! All of that is pure: no I/O, no clock, no environment. [`cloud`] is the port to where instances, volumes
+//! and snapshots are; what stands behind it is not pure, and is behind features.
 #![forbid(unsafe_code)]
 
+pub mod cloud;
 mod config;
 mod id;
 mod manifest;
@@ -17,6 +19,8 @@ mod moment;
 mod path;
 mod pointer;
 mod retry;
+#[cfg(test)]
+mod testing;
 
 pub use config::{
     CloudConfig, Config, ConfigError, ConfigFault, DestinationConfig, HostConfig, HostKeyPolicy,
