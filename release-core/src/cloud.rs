@@ -1,12 +1,16 @@
 //! The cloud as deploy and boot know it: instances in groups, volumes, snapshots, lifecycle hooks.
 //!
 //! [`Cloud`] is the port; what stands behind it is EC2 and Auto Scaling, or a fleet in a folder. Whoever
-//! implements it is held to one suite of tests.
+//! implements it is held to `contract`, a suite of tests behind the feature of that name.
 
 mod action;
+#[cfg(any(feature = "contract", all(test, feature = "local")))]
+pub mod contract;
 mod error;
 mod instance;
 mod listing;
+#[cfg(feature = "local")]
+pub mod local;
 mod retry;
 mod snapshot;
 mod states;
@@ -16,7 +20,7 @@ mod volume;
 use std::future::Future;
 use std::pin::Pin;
 
-pub use action::Action;
+pub use action::{Action, UnknownAction};
 pub use error::{CloudError, CloudFault};
 pub use instance::{
     AddressKind, Addresses, Group, GroupQuery, HeldInstance, HookResult, Instance, InstanceState,
