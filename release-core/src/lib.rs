@@ -9,6 +9,7 @@
 //! All of that is pure: no I/O, no clock, no environment. [`cloud`] is the port to where instances, volumes
 //! and snapshots are; what stands behind it is not pure, and is behind features.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod cloud;
 mod config;
