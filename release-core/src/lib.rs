@@ -24,8 +24,9 @@ mod retry;
 mod testing;
 
 pub use config::{
-    CloudConfig, Config, ConfigError, ConfigFault, DestinationConfig, HostConfig, HostKeyPolicy,
-    IdentityConfig, Period, Rate, Share, SshConfig, StateConfig, SyncConfig, ValueError, nearest,
+    BootCloud, BootConfig, BootError, BootSettings, CloudConfig, Config, ConfigError, ConfigFault,
+    DestinationConfig, HostConfig, HostKeyPolicy, IdentityConfig, KeySource, OnFailure, Period,
+    PointerUrl, Rate, Share, SshConfig, StateConfig, SyncConfig, ValueError, Verify, nearest,
 };
 pub use id::{
     AccountId, DeviceName, Digest, Generation, GroupName, HookName, InstanceId, Label,

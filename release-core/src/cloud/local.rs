@@ -14,6 +14,9 @@
 //! call. Things take the time that [`Delays`] say: a new snapshot is pending for a while, though its copy is
 //! there. Any number of processes may use one folder.
 
+// It is an adapter: the pure layers are above it.
+#![allow(clippy::disallowed_methods)]
+
 mod copy;
 mod fault;
 mod fleet;
