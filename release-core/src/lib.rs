@@ -5,10 +5,13 @@
 //! two trees with one id are equal, entry by entry and byte by byte. A deploy gives a tree out under
 //! a [`Generation`], a number that only grows, and leaves a [`Marker`] in each tree to say what it is.
 //!
-//! Everything here is pure: no I/O, no clock, no environment.
+//! Everything here is pure: no I/O, no clock, no environment. Only the feature `device` adds a look at
+//! sysfs, to tell which volume a block device is.
 #![forbid(unsafe_code)]
 
 mod config;
+#[cfg(feature = "device")]
+mod device;
 mod id;
 mod manifest;
 mod marker;
@@ -19,6 +22,8 @@ pub use config::{
     CloudConfig, Config, ConfigError, ConfigFault, DestinationConfig, HostConfig, HostKeyPolicy,
     IdentityConfig, Period, Rate, Share, SshConfig, StateConfig, SyncConfig, ValueError, nearest,
 };
+#[cfg(feature = "device")]
+pub use device::{BlockDevice, DeviceError, DeviceNumber, Identity, ParseDeviceNumberError};
 pub use id::{Digest, Generation, ParseIdError, ReleaseId};
 pub use manifest::{
     CodecError, Entry, Kind, MODE_MASK, Manifest, ManifestError, Meta, Principal, Proof,
