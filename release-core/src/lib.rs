@@ -8,6 +8,7 @@
 //! Everything here is pure: no I/O, no clock, no environment. Only the feature `device` adds a look at
 //! sysfs, to tell which volume a block device is.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod config;
 #[cfg(feature = "device")]
