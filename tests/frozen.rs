@@ -247,6 +247,11 @@ fn a_disk_that_was_left_frozen_is_thawed_wherever_it_is_mounted() {
     kill(freezing.watchdog());
     kill(freezing.pid());
     wait_for("the end", || is_dead(freezing.pid()));
+    disk.unmount();
+    let words = ["was left frozen, and is no longer mounted", "a drill"];
+    assert_says(operator.run(&["thaw"]), 1, &words);
+    disk.mount();
+    disk.write("still frozen").assert_hangs();
     let other = operator.at("other");
     fs::create_dir(&other).unwrap();
     let move_to = |from: &Path, to: &Path| {

@@ -29,6 +29,7 @@ at=$1 folder=$2 device=$3
 read -r -t "$4" _
 fsfreeze -u "$at" 2>/dev/null
 cat >/dev/null
+mountpoint -q "$at" || mount "$device" "$at"
 fsfreeze -u "$at" 2>/dev/null
 for file in "$at"/*; do
     swapoff "$file" 2>/dev/null
@@ -56,6 +57,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Disk {
     path: PathBuf,
+    device: PathBuf,
     rescuer: Child,
 }
 
@@ -87,7 +89,11 @@ impl Disk {
             .stdout(Stdio::null())
             .spawn()
             .expect("bash is there");
-        Self { path, rescuer }
+        Self {
+            path,
+            device: device.trim().into(),
+            rescuer,
+        }
     }
 
     /// Where it is mounted.
@@ -98,6 +104,16 @@ impl Disk {
     /// Freezes it, as somebody else would.
     pub fn freeze(&self) {
         run(Command::new("fsfreeze").arg("-f").arg(&self.path));
+    }
+
+    /// Unmounts it, which leaves it frozen if it is.
+    pub fn unmount(&self) {
+        run(Command::new("umount").arg(&self.path));
+    }
+
+    /// Mounts it again.
+    pub fn mount(&self) {
+        run(Command::new("mount").args([&self.device, &self.path]));
     }
 
     /// Starts to write to it.

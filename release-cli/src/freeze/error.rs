@@ -35,7 +35,10 @@ pub(crate) enum FreezeError {
 
 impl FreezeError {
     /// Somebody else's freeze ends; the rest stays as it is until somebody mends it.
-    #[expect(dead_code, reason = "for the snapshot of a deploy, which is not there yet")]
+    #[expect(
+        dead_code,
+        reason = "for the snapshot of a deploy, which is not there yet"
+    )]
     pub(crate) fn is_retryable(&self) -> bool {
         matches!(self, Self::Busy(_) | Self::AtWork { .. })
     }
