@@ -244,9 +244,10 @@ fn the_next_command_thaws_what_two_dead_processes_left() {
 fn a_disk_that_was_left_frozen_is_thawed_wherever_it_is_mounted() {
     let (disk, operator) = (Disk::new(Kind::Ext4), Operator::new());
     let freezing = operator.freeze(&disk, LONG);
-    kill(freezing.watchdog());
+    let watchdog = freezing.watchdog();
+    kill(watchdog);
     kill(freezing.pid());
-    wait_for("the end", || is_dead(freezing.pid()));
+    wait_for("both ends", || is_dead(watchdog) && is_dead(freezing.pid()));
     disk.unmount();
     let words = ["was left frozen, and is no longer mounted", "a drill"];
     assert_says(operator.run(&["thaw"]), 1, &words);
