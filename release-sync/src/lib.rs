@@ -14,6 +14,8 @@ mod confine;
 mod delta;
 #[cfg(feature = "fs")]
 mod drive;
+#[cfg(feature = "fs")]
+mod effort;
 mod error;
 mod filter;
 #[cfg(feature = "ssh")]
