@@ -81,6 +81,8 @@ impl Drive<'_> {
         let mut buffer = vec![0; READ];
         let mut due = VecDeque::new();
         let (mut staged, mut committing) = (false, false);
+        // Had the transport no room when something was last written to it?
+        let mut full = false;
         loop {
             let ended = self.read(&mut buffer)?;
             while let Some(step) = self.session.poll_step() {
@@ -106,7 +108,15 @@ impl Drive<'_> {
                 }
             }
             let waiting = self.supply(&mut due)?;
+            let sent = self.session.counts().bytes_sent;
             let blocked = self.write()?;
+            full = match blocked {
+                Blocked::Full => true,
+                _ => full && self.session.counts().bytes_sent == sent,
+            };
+            if waiting || (matches!(blocked, Blocked::Paced(_)) && !full) {
+                self.session.handle_delay(Instant::now());
+            }
             if self.session.is_over() {
                 return Ok(());
             }
@@ -261,7 +271,8 @@ mod tests {
     use release_core::Generation;
 
     use super::*;
-    use crate::session::Goal;
+    use crate::Options;
+    use crate::session::{Goal, Patience};
     use crate::wire::{self, Begin, Purpose, ToController, control};
 
     /// A host that has greeted and says that it is there, faster than anybody could listen.
@@ -325,8 +336,8 @@ mod tests {
         let stop = cancel.clone();
         let (ended, end) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let silence = Duration::from_secs(30);
-            let mut session = Controller::new(Goal::Inspect, begin(), silence, Instant::now());
+            let patience = Patience::of(&Options::default());
+            let mut session = Controller::new(Goal::Inspect, begin(), patience, Instant::now());
             let mut drive = Drive {
                 transport: &mut Flood {
                     greeted: false,

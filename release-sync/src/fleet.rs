@@ -47,7 +47,7 @@ impl Fleet {
                 return Err(Error::NoSshOptions(host.name.clone()));
             }
         }
-        check_patterns(&options)?;
+        check(&options)?;
         Ok(Self {
             hosts,
             options,
@@ -115,7 +115,7 @@ impl Fleet {
 
     fn change(&self, goal: &Goal, run: &Run<'_>) -> Report {
         let started = Instant::now();
-        let slots = Slots::new(self.options.parallel);
+        let slots = Slots::new(self.options.parallel, &self.cancel);
         let gate = Gate::new(self.hosts.len(), self.options.together);
         let hosts = self.each(|host| {
             let report = Visit::new(host, run).change(goal, &gate, &slots);
@@ -140,9 +140,10 @@ impl Fleet {
         monitor: &dyn Monitor,
         look: impl Fn(&Visit<'_>) -> R + Sync,
     ) -> Vec<R> {
-        let slots = Slots::new(self.options.parallel);
+        let slots = Slots::new(self.options.parallel, &self.cancel);
         let run = self.run(Generation::default(), monitor);
         self.each(|host| {
+            // Without a place there is a cancelled run, which ends by itself.
             let _slot = slots.take();
             look(&Visit::new(host, &run))
         })
@@ -168,6 +169,15 @@ impl Fleet {
                 })
                 .collect()
         })
+    }
+}
+
+/// Refuses options with which no host could be served.
+fn check(options: &Options) -> Result<(), Error> {
+    check_patterns(options)?;
+    match (options.silence, Options::LEAST_SILENCE) {
+        (silence, least) if silence < least => Err(Error::Impatience { silence, least }),
+        _ => Ok(()),
     }
 }
 
@@ -281,16 +291,34 @@ mod tests {
             destination: remote.path().to_owned(),
             reach: Reach::Local,
         };
-        let report = pull(&host, into.path(), &Options::default(), &());
+        let report = pull(
+            &host,
+            into.path(),
+            &Options::default(),
+            &Cancel::default(),
+            &(),
+        );
         assert_eq!(report.outcome, Outcome::Committed, "{report:?}");
         let content = std::fs::read(into.path().join("file")).unwrap();
         assert_eq!(content, b"content");
         assert!(!into.path().join("gone").exists());
-        let again = pull(&host, into.path(), &Options::default(), &());
+        let again = pull(
+            &host,
+            into.path(),
+            &Options::default(),
+            &Cancel::default(),
+            &(),
+        );
         assert_eq!(again.outcome, Outcome::Unchanged, "{again:?}");
 
         host.destination.push("missing");
-        let missing = pull(&host, into.path(), &Options::default(), &());
+        let missing = pull(
+            &host,
+            into.path(),
+            &Options::default(),
+            &Cancel::default(),
+            &(),
+        );
         assert!(
             matches!(missing.error, Some(Error::Supply { .. })),
             "{missing:?}"

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::SshOptions;
 use crate::transport::ssh_rig::Sshd;
+use crate::{Cancel, SshOptions};
 
 const MAGIC: [u8; 8] = *b"\0magic\r\n";
 
@@ -36,7 +36,7 @@ impl Host {
             connect_timeout: Duration::from_secs(10),
             ..self.sshd.options()
         };
-        let session = SshSession::connect(&self.sshd.target(), &options)?;
+        let session = SshSession::connect(&self.sshd.target(), &options, &Cancel::default())?;
         Bootstrap {
             agents: &AgentFiles::new(self.sshd.folder()),
             directory: &self.directory,

@@ -9,21 +9,29 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use release_core::{Generation, escape};
 
 use super::reach::{self, Agents, Reached};
-use crate::agent::{Received, receive};
+use crate::agent::{Latch, Received, Receiver, receive};
 use crate::session::error_of;
 use crate::transport::{Transport, Waker};
 use crate::wire::{self, Begin, Purpose, Supply, ToAgent, control};
-use crate::{Counts, Error, Event, Host, HostReport, HostState, Monitor, Options, Outcome, Reach};
+use crate::{
+    Cancel, Counts, Error, Event, Host, HostReport, HostState, Monitor, Options, Outcome, Reach,
+};
 
 /// Bytes from the host that the receiver has not taken yet, at most.
 const BACKLOG: usize = 8 << 20;
+
+/// How long a receiver that is given up is waited for, so that its lock is gone as a rule.
+const FAREWELL: Duration = Duration::from_millis(100);
+
+/// What errors say that was being done.
+const DOING: &str = "receiving";
 
 /// Longest sleep.
 const NAP: Duration = Duration::from_millis(500);
@@ -33,10 +41,25 @@ const NAP: Duration = Duration::from_millis(500);
 ///
 /// Of the options, `delete`, `protect`, `max_delete` and `keep_undo` hold for the local directory, the
 /// others for both. What was there before is kept in its `.release/undo`.
-pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) -> HostReport {
+///
+/// A cancelled pull leaves the local directory as it was, unless its commit was begun: that is completed.
+/// The directory may stay locked for a moment, until a thread that is reading in it has found out.
+pub fn pull(
+    host: &Host,
+    into: &Path,
+    options: &Options,
+    cancel: &Cancel,
+    monitor: &dyn Monitor,
+) -> HostReport {
     let started = Instant::now();
     let mut counts = Counts::default();
-    let result = bring(host, into, options, monitor, &mut counts);
+    let pull = Pull {
+        host,
+        options,
+        cancel,
+        monitor,
+    };
+    let result = pull.bring(into, &mut counts);
     let mut report = HostReport {
         host: host.name.clone(),
         outcome: Outcome::Failed,
@@ -52,6 +75,7 @@ pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) 
         Ok(Received {
             staged: Some(staged),
             settled: Some(settled),
+            files,
             ..
         }) => {
             report.outcome = if staged.unchanged {
@@ -62,6 +86,7 @@ pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) 
             report.proof = Some(settled.proof.class);
             report.release = Some(staged.release);
             report.notes = staged.notes;
+            report.counts.files_sent = files;
             report.counts.files_deleted = settled.deleted;
             report.counts.literal_bytes = staged.literal_bytes;
             report.counts.matched_bytes = staged.matched_bytes;
@@ -70,7 +95,7 @@ pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) 
         Ok(_) => {
             let stderr = String::new();
             report.error = Some(Error::Disconnected {
-                doing: "receiving",
+                doing: DOING,
                 stderr,
             });
         }
@@ -80,52 +105,86 @@ pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) 
     report
 }
 
-fn bring(
-    host: &Host,
-    into: &Path,
-    options: &Options,
-    monitor: &dyn Monitor,
-    counts: &mut Counts,
-) -> Result<Received, Error> {
-    super::check_patterns(options)?;
-    if matches!(host.reach, Reach::Ssh(_)) && options.ssh.is_none() {
-        return Err(Error::NoSshOptions(host.name.clone()));
+struct Pull<'a> {
+    host: &'a Host,
+    options: &'a Options,
+    cancel: &'a Cancel,
+    monitor: &'a dyn Monitor,
+}
+
+impl Pull<'_> {
+    fn bring(&self, into: &Path, counts: &mut Counts) -> Result<Received, Error> {
+        let Self {
+            host,
+            options,
+            cancel,
+            ..
+        } = self;
+        super::check(options)?;
+        if matches!(host.reach, Reach::Ssh(_)) && options.ssh.is_none() {
+            return Err(Error::NoSshOptions(host.name.clone()));
+        }
+        self.tell(HostState::Connecting);
+        let mut opening = wire::greeting();
+        opening.extend(control(&ToAgent::Supply(supply(host, options))));
+        let Reached {
+            mut transport,
+            agent_bytes,
+            opened,
+            ..
+        } = reach::reach(host, options, &Agents::default(), &opening, cancel)?;
+        self.tell(HostState::Staging);
+        let begin = begin(into, options);
+        let receiver = Receiver {
+            begin: begin.clone(),
+            stall: options.stall,
+            latch: Latch::default(),
+        };
+        let mut carrier = Carrier::start(receiver, if opened { Vec::new() } else { opening })?;
+        let carried = carrier.carry(transport.as_mut(), options.silence, cancel);
+        (counts.bytes_sent, counts.bytes_received) = (carrier.sent, carrier.received);
+        counts.agent_bytes = agent_bytes;
+        transport.close();
+        if let Err(error @ Error::Cancelled) = carried {
+            carrier.leave();
+            return Err(error);
+        }
+        self.judge(carrier.finish(), carried, &begin)
     }
-    let tell = |state| {
-        monitor.event(Event::State {
-            host: &host.name,
+
+    /// What the receiver has to say is better than what was seen of the connection.
+    fn judge(
+        &self,
+        received: Received,
+        carried: Result<(), Error>,
+        begin: &Begin,
+    ) -> Result<Received, Error> {
+        if let Some(reason) = &received.refused {
+            return Err(Error::Supply {
+                reason: escape(reason.as_bytes()),
+            });
+        }
+        if let Some(fault) = &received.fault {
+            return Err(error_of(fault.clone(), begin));
+        }
+        if received.stalled {
+            return Err(Error::Stalled {
+                doing: DOING,
+                patience: self.options.stall,
+            });
+        }
+        if received.settled.is_none() {
+            carried?;
+        }
+        Ok(received)
+    }
+
+    fn tell(&self, state: HostState) {
+        self.monitor.event(Event::State {
+            host: &self.host.name,
             state,
-        })
-    };
-    tell(HostState::Connecting);
-    let mut opening = wire::greeting();
-    opening.extend(control(&ToAgent::Supply(supply(host, options))));
-    let Reached {
-        mut transport,
-        agent_bytes,
-        opened,
-        ..
-    } = reach::reach(host, options, &Agents::default(), &opening)?;
-    tell(HostState::Staging);
-    let begin = begin(into, options);
-    let mut carrier = Carrier::start(begin.clone(), if opened { Vec::new() } else { opening })?;
-    let carried = carrier.carry(transport.as_mut(), options.silence);
-    (counts.bytes_sent, counts.bytes_received) = (carrier.sent, carrier.received);
-    counts.agent_bytes = agent_bytes;
-    transport.close();
-    let received = carrier.finish();
-    if let Some(reason) = &received.refused {
-        return Err(Error::Supply {
-            reason: escape(reason.as_bytes()),
         });
     }
-    if let Some(fault) = &received.fault {
-        return Err(error_of(fault.clone(), &begin));
-    }
-    if received.settled.is_none() {
-        carried?;
-    }
-    Ok(received)
 }
 
 fn supply(host: &Host, options: &Options) -> Supply {
@@ -163,6 +222,7 @@ struct Carrier {
     to_receiver: Option<mpsc::Sender<Vec<u8>>>,
     backlog: Arc<AtomicUsize>,
     from_receiver: Arc<Mutex<Outgoing>>,
+    latch: Latch,
     thread: Option<std::thread::JoinHandle<Received>>,
     sent: u64,
     received: u64,
@@ -175,7 +235,7 @@ struct Outgoing {
 }
 
 impl Carrier {
-    fn start(begin: Begin, opening: Vec<u8>) -> Result<Self, Error> {
+    fn start(receiver: Receiver, opening: Vec<u8>) -> Result<Self, Error> {
         let waker = Waker::new().map_err(|source| Error::Transport {
             doing: "starting",
             source,
@@ -197,13 +257,15 @@ impl Carrier {
             outgoing: Arc::clone(&from_receiver),
             waker: waker.clone(),
         };
-        let thread = Some(std::thread::spawn(move || receive(input, output, begin)));
+        let latch = receiver.latch.clone();
+        let thread = Some(std::thread::spawn(move || receive(input, output, receiver)));
         let to_receiver = Some(to_receiver);
         Ok(Self {
             waker,
             to_receiver,
             backlog,
             from_receiver,
+            latch,
             thread,
             sent: 0,
             received: 0,
@@ -211,11 +273,18 @@ impl Carrier {
     }
 
     /// Until the host's stream ends, or the receiver is done.
-    fn carry(&mut self, transport: &mut dyn Transport, silence: Duration) -> Result<(), Error> {
+    fn carry(
+        &mut self,
+        transport: &mut dyn Transport,
+        silence: Duration,
+        cancel: &Cancel,
+    ) -> Result<(), Error> {
         let broken = |source| Error::Transport {
-            doing: "receiving",
+            doing: DOING,
             source,
         };
+        let waker = self.waker.clone();
+        let _listening = cancel.listen(move || waker.wake());
         let mut buffer = vec![0; 256 << 10];
         let mut heard = Instant::now();
         loop {
@@ -236,15 +305,15 @@ impl Carrier {
                 }
             }
             let blocked = self.send(transport).map_err(broken)?;
-            if ended {
+            if ended || self.is_done() {
                 return Ok(());
             }
-            if self.is_done() {
-                return Ok(());
+            if cancel.is_cancelled() && self.latch.cancel() {
+                return Err(Error::Cancelled);
             }
             if heard.elapsed() > silence {
                 return Err(Error::Silence {
-                    doing: "receiving",
+                    doing: DOING,
                     silence,
                 });
             }
@@ -280,6 +349,20 @@ impl Carrier {
         outgoing.ended && outgoing.bytes.is_empty()
     }
 
+    /// Gives it up: it ends by itself, soon, and commits nothing.
+    fn leave(mut self) {
+        self.to_receiver = None;
+        let end = Instant::now() + FAREWELL;
+        while self
+            .thread
+            .as_ref()
+            .is_some_and(|thread| !thread.is_finished())
+            && Instant::now() < end
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits for what came of it.
     fn finish(mut self) -> Received {
         self.to_receiver = None;
@@ -292,7 +375,7 @@ impl Carrier {
 
 /// What the receiver reads.
 struct Input {
-    pieces: Receiver<Vec<u8>>,
+    pieces: mpsc::Receiver<Vec<u8>>,
     piece: VecDeque<u8>,
     backlog: Arc<AtomicUsize>,
     waker: Waker,

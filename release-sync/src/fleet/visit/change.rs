@@ -59,10 +59,7 @@ impl Visit<'_> {
             doing: "starting",
             source,
         })?;
-        let mut slot = Some(slots.take());
-        if self.run.cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        let mut slot = Some(slots.take().ok_or(Error::Cancelled)?);
         let began_to_commit = findings.committing;
         let begin = self.begin(Purpose::Push, self.run.options.checksum);
         let result = self.converse(goal, begin, &waker, findings, &mut || {

@@ -1,10 +1,13 @@
 //! What a host may say, and what is made of it.
 #![allow(clippy::unwrap_used)]
 
-use release_core::{Digest, Entry, Generation, Kind, Manifest, Meta, Principal, Timestamp};
+use release_core::{
+    Digest, Entry, Generation, Kind, Manifest, Meta, Principal, RelPath, Timestamp,
+};
 
 use super::*;
-use crate::wire::Ask;
+use crate::Options;
+use crate::wire::{Ask, Purpose};
 
 /// A session that waits for wants, for a release of files of such sizes.
 fn staging(sizes: &[u64]) -> Controller {
@@ -41,7 +44,12 @@ fn staging(sizes: &[u64]) -> Controller {
         holder: String::new(),
         silence_seconds: 30,
     };
-    let mut session = Controller::new(goal, begin, Duration::from_secs(30), Instant::now());
+    let mut session = Controller::new(
+        goal,
+        begin,
+        Patience::of(&Options::default()),
+        Instant::now(),
+    );
     session.phase = Phase::Staging;
     session
 }

@@ -1,0 +1,28 @@
+//! How far a session is.
+
+/// Where a session stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Greeting,
+    Opening,
+    Scanning,
+    Staging,
+    Staged,
+    Committing,
+    Over,
+}
+
+impl Phase {
+    /// What is being done, for errors.
+    pub(super) fn doing(self) -> &'static str {
+        match self {
+            Self::Greeting => "starting the agent",
+            Self::Opening => "opening the destination",
+            Self::Scanning => "scanning the destination",
+            Self::Staging => "staging",
+            Self::Staged => "waiting for the commit",
+            Self::Committing => "committing",
+            Self::Over => "ending the session",
+        }
+    }
+}
