@@ -68,7 +68,7 @@ impl<'a> Visit<'a> {
             options,
             agents,
             cancel,
-            cache,
+            awaited,
             pace,
             ..
         } = self.run;
@@ -97,7 +97,7 @@ impl<'a> Visit<'a> {
         let mut drive = Drive {
             transport: transport.as_mut(),
             session: &mut session,
-            cache: cache.as_ref(),
+            awaited,
             reader: self.number,
             waker,
             cancel,

@@ -84,7 +84,7 @@ impl Visit<'_> {
     fn explain(&self, result: Result<(), Error>) -> Result<(), Error> {
         match (
             result,
-            self.run.cache.as_ref().and_then(PayloadCache::changed),
+            self.run.awaited.cache().and_then(PayloadCache::changed),
         ) {
             (Err(Error::Files { .. }), Some(path)) => Err(Error::SourceChanged { path }),
             (result, _) => result,
@@ -140,12 +140,7 @@ impl Arrival<'_> {
         if self.staged.is_none() {
             self.staged = Some(Instant::now());
             self.gate.arrive(waker);
-            let reader = self.visit.number;
-            self.visit
-                .run
-                .cache
-                .iter()
-                .for_each(|cache| cache.leave(reader));
+            self.visit.run.awaited.leave(self.visit.number);
         }
     }
 
