@@ -173,7 +173,13 @@ fn a_pull_brings_a_host_s_tree_and_leaves_no_trace_there() {
     let before = listing(&staging);
     let options = Options::default();
     for outcome in [Outcome::Committed, Outcome::Unchanged] {
-        let report = pull(&agent(staging.clone()), &into, &options, &());
+        let report = pull(
+            &agent(staging.clone()),
+            &into,
+            &options,
+            &Cancel::default(),
+            &(),
+        );
         assert!(report.error.is_none(), "{report:?}");
         assert_eq!(report.outcome, outcome);
         assert_eq!(report.proof, Some(ProofClass::Full));
@@ -189,7 +195,13 @@ fn a_pull_brings_a_host_s_tree_and_leaves_no_trace_there() {
         protect: vec![String::from("/own/")],
         ..options
     };
-    let report = pull(&agent(staging.clone()), &into, &options, &());
+    let report = pull(
+        &agent(staging.clone()),
+        &into,
+        &options,
+        &Cancel::default(),
+        &(),
+    );
     assert_eq!(report.outcome, Outcome::Committed, "{report:?}");
     assert!(report.counts.matched_bytes > 3000, "{report:?}");
     assert!(into.join("own/notes").exists() && !into.join("lib/b").exists());
@@ -206,6 +218,7 @@ fn a_pull_of_nothing_says_why() {
         &agent(place.at("missing")),
         &place.at("into"),
         &Options::default(),
+        &Cancel::default(),
         &(),
     );
     let error = report
@@ -219,6 +232,7 @@ fn a_pull_of_nothing_says_why() {
         &agent(place.at("empty")),
         &place.at("into"),
         &Options::default(),
+        &Cancel::default(),
         &(),
     );
     assert!(
