@@ -99,7 +99,9 @@ mod tests {
         let heard = Arc::new(AtomicU32::new(0));
         let listen = |cancel: &Cancel| {
             let heard = Arc::clone(&heard);
-            cancel.listen(move || drop(heard.fetch_add(1, Ordering::Relaxed)))
+            cancel.listen(move || {
+                heard.fetch_add(1, Ordering::Relaxed);
+            })
         };
         let (gone, _stays) = (listen(&cancel), listen(&cancel));
         drop(gone);

@@ -22,10 +22,12 @@ impl Drop for Alarm {
     }
 }
 
-/// Where tests have a thread panic: at a file of that name.
+/// Where tests have a thread panic: at a file of that name. Quietly, for others count panics.
 #[cfg(test)]
 pub(super) fn trip(path: &release_core::RelPath, at: &str) {
-    assert!(path.name() != at.as_bytes(), "as a test wants it");
+    if path.name() == at.as_bytes() {
+        std::panic::resume_unwind(Box::new(()));
+    }
 }
 
 #[cfg(not(test))]

@@ -10,6 +10,7 @@ use std::time::Instant;
 use release_core::{Manifest, RelPath, ReleaseId};
 
 use super::Event;
+use super::alarm::trip;
 use super::ask::{self, Asker, Lacking};
 use super::destination::{Destination, observe_after, owners_of};
 use super::fault::{Failure, chain};
@@ -263,6 +264,7 @@ impl Staging {
                 "a file that was there already",
             ));
         };
+        trip(&entry.path, "panics in the session");
         match result {
             Ok(staged) => {
                 self.pending.remove(&index);

@@ -30,17 +30,17 @@ pub(super) struct Visit<'a> {
 
 /// What sessions have shown, as far as they came.
 #[derive(Default)]
-struct Findings {
+pub(super) struct Findings {
     welcome: Option<(Welcome, Instant)>,
     have: Option<Have>,
     items: Vec<Item>,
     planned: Option<Planned>,
-    unchanged: bool,
+    pub(super) unchanged: bool,
     committing: bool,
     settled: Option<Settled>,
     release: Option<ReleaseId>,
     notes: Vec<String>,
-    counts: Counts,
+    pub(super) counts: Counts,
     /// When the session's first bytes were ready to go.
     asked: Option<Instant>,
 }
@@ -185,7 +185,7 @@ impl<'a> Visit<'a> {
 impl Findings {
     /// Adds what one more session has cost. What was done for the host is what this session did; unless
     /// it only found that an earlier one, which was lost while it committed, had done it all.
-    fn add(&mut self, session: Counts, agent_bytes: u64, did_commit: bool) {
+    pub(super) fn add(&mut self, session: Counts, agent_bytes: u64, did_commit: bool) {
         let before = self.counts;
         let deeds = match did_commit && self.unchanged {
             true => before,

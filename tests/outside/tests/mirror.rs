@@ -162,7 +162,8 @@ fn hosts_are_reached_by_a_way_of_the_callers_own() {
     assert!(error.is_retryable(), "{error:?}");
 
     let copy = place.path().join("copy");
-    let pulled = pull(&host("here"), &copy, &Options::default(), &Cancel::default(), &());
+    let cancel = Cancel::default();
+    let pulled = pull(&host("here"), &copy, &Options::default(), &cancel, &());
     assert_eq!(pulled.outcome, Outcome::Committed, "{pulled:?}");
     assert_eq!(
         fs::read(copy.join("file")).unwrap(),

@@ -163,6 +163,45 @@ mod tests {
     }
 
     #[test]
+    fn a_resolver_is_not_waited_for_in_vain() {
+        let cancel = Cancel::default();
+        let resolve = |waiting: &Waiting<'_>| {
+            waiting.aside(|| {
+                std::thread::sleep(Duration::from_secs(30));
+                Ok(())
+            })
+        };
+        let waker = Waker::new().unwrap();
+        let sleeper = waker.clone();
+        let _listening = cancel.listen(move || sleeper.wake());
+        let waiting = Waiting {
+            deadline: Deadline::after(Duration::from_secs(20)),
+            waker,
+            cancel: &cancel,
+        };
+        let stop = cancel.clone();
+        let (started, thread) = (
+            Instant::now(),
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(300));
+                stop.cancel();
+            }),
+        );
+        let stopped = resolve(&waiting).unwrap_err();
+        assert_eq!(stopped.kind(), io::ErrorKind::Interrupted);
+        assert!(started.elapsed() < Duration::from_secs(2));
+        thread.join().unwrap();
+
+        let waiting = Waiting {
+            deadline: Deadline::after(Duration::from_millis(100)),
+            cancel: &Cancel::default(),
+            ..waiting
+        };
+        let late = resolve(&waiting).unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
     fn no_time_left() {
         let deadline = Deadline::after(Duration::ZERO);
         let late = dial("127.0.0.1", 9, deadline, &Cancel::default()).unwrap_err();

@@ -76,6 +76,11 @@ impl Link {
         }
     }
 
+    /// A command's streams are open, for so many bytes before any are read.
+    pub(super) fn allow(&self, window: u32) {
+        self.meter.allow(window);
+    }
+
     /// So many bytes of a command's streams were read or written.
     pub(super) fn earn(&self, count: usize) {
         self.meter.earn(count);

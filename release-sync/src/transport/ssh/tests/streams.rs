@@ -58,6 +58,23 @@ fn a_flood_on_stderr_blocks_nothing() {
     assert_eq!(transport.stderr().len(), 32 << 10);
 }
 
+/// A host may fill its window before we have read the first byte of it, as one does that is faster than
+/// we: that is no more than it was allowed to.
+#[test]
+fn a_host_may_be_ahead_of_us_by_a_window() {
+    // With this cipher libssh2 goes on to read as long as there is something; with the others, only while
+    // whole packets come as fast as it takes them.
+    let sshd = Sshd::start_with(&["Ciphers=aes128-ctr"], "");
+    let session = connect(&sshd);
+    // All of a window lies in the socket before it is read.
+    rustix::net::sockopt::set_socket_recv_buffer_size_force(&*session.link, 8 << 20).unwrap();
+    let mut transport = session
+        .exec("head -c 4000000 /dev/zero >&2; echo end")
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(collect(&mut transport), b"end\n");
+}
+
 #[test]
 fn stderr_is_taken_in_while_nobody_reads() {
     let sshd = Sshd::start();
