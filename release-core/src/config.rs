@@ -4,6 +4,7 @@
 //! nothing in the file is passed over in silence. What only a command can know (whether a source is
 //! needed, where the state of a user without a home goes) is left to it.
 
+mod boot;
 mod error;
 mod reader;
 mod schema;
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use boot::{
+    BootCloud, BootConfig, BootError, BootSettings, KeySource, OnFailure, PointerUrl, Verify,
+};
 pub use error::{ConfigError, ConfigFault};
 use reader::Reader;
 pub use schema::nearest;
@@ -136,6 +140,8 @@ pub struct SyncConfig {
     pub allow_empty: bool,
     /// Longest silence of a host before it is given up. Default: 30 s.
     pub silence: Duration,
+    /// Longest time in which a host that has something to do gets no further. Default: 10 min.
+    pub stall: Duration,
     /// Most bytes a second that are sent to one host. Default: no limit.
     pub bwlimit: Rate,
     /// Most bytes a second that are sent to all hosts together. Default: no limit.
@@ -278,6 +284,7 @@ impl SyncConfig {
             numeric_owner: table.flag("numeric_owner")?.unwrap_or(false),
             allow_empty: table.flag("allow_empty")?.unwrap_or(false),
             silence: period(table, "silence", Duration::from_secs(30))?,
+            stall: period(table, "stall", Duration::from_secs(600))?,
             bwlimit: table.parse("bwlimit")?.unwrap_or_default(),
             bwlimit_total: table.parse("bwlimit_total")?.unwrap_or_default(),
             together: table.flag("together")?.unwrap_or(false),

@@ -10,10 +10,11 @@ use std::time::Instant;
 use release_core::{Manifest, ReleaseId};
 
 use super::Event;
+use super::alarm::trip;
 use super::ask::{self, Asker, Lacking};
 use super::beside::Beside;
 use super::destination::{Destination, owners_of};
-use super::fault::{Failure, chain};
+use super::fault::{Failure, chain, is_disk_trouble};
 use super::limits::{Budget, PROGRESS};
 use super::streams::Sender;
 use super::worker::{FileOutcome, Outcome, Pool, Shared};
@@ -36,6 +37,8 @@ pub(super) struct Staging {
     pub(super) pool: Pool,
     window: Arc<Budget>,
     want_sizes: Arc<Mutex<HashMap<u32, usize>>>,
+    /// Units of which files came since their last answer ended.
+    coming: HashSet<u32>,
     pub(super) may_ask: bool,
     /// Files that are neither staged nor refused yet.
     pending: HashSet<u32>,
@@ -108,6 +111,7 @@ impl Staging {
             pool: Pool::start(&shared, events),
             window: Arc::new(ask::window()),
             want_sizes: Arc::default(),
+            coming: HashSet::new(),
             pending: HashSet::new(),
             asked: false,
             complete: false,
@@ -217,6 +221,7 @@ impl Staging {
                         .and_then(|mut s| s.remove(&unit));
                     self.window.give_back(size.unwrap_or(0));
                 }
+                self.note_answer(unit, answered, !files.is_empty())?;
                 for file in files {
                     self.note_file(file, true, sender)?;
                 }
@@ -226,6 +231,18 @@ impl Staging {
             self.told = Instant::now();
             let (files, bytes) = self.progress;
             sender.send(&ToController::Progress { files, bytes });
+        }
+        Ok(())
+    }
+
+    /// An answer with no file in it leaves us waiting for ever.
+    fn note_answer(&mut self, unit: u32, ends: bool, has_files: bool) -> Result<(), Failure> {
+        if has_files {
+            self.coming.insert(unit);
+        }
+        if ends && !self.coming.remove(&unit) {
+            let what = "an answer without a file that was asked for";
+            return Err(Failure::new(FaultKind::Protocol, what));
         }
         Ok(())
     }
@@ -248,6 +265,7 @@ impl Staging {
                 "a file that was there already",
             ));
         };
+        trip(&entry.path, "panics in the session");
         match result {
             Ok(staged) => {
                 self.pending.remove(&index);
@@ -294,6 +312,11 @@ impl Staging {
             let reason = reason.chars().take(500).collect();
             sender.send(&ToController::Refusal(Refusal { entry, reason }));
         }
+    }
+
+    /// Files whose content came from the other side.
+    pub(super) fn files_received(&self) -> u64 {
+        self.progress.0
     }
 
     /// What to say when all is staged or refused; only once.
@@ -373,13 +396,4 @@ fn describe(obstacle: &Obstacle) -> String {
             String::from("a directory is in its way, with something in it that is to stay")
         }
     }
-}
-
-/// Trouble that the next file would have as well.
-fn is_disk_trouble(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO)
-    )
 }

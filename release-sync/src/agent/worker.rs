@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use release_core::{Entry, Manifest};
 
 use super::Event;
+use super::alarm::{Alarm, trip};
 use super::ask::Lacking;
 use super::limits::Budget;
 use crate::confine::{ParentCache, Root};
@@ -141,7 +142,7 @@ impl Pool {
     /// Gives a payload to the writer of its unit, since frames of one unit depend on each other.
     pub(super) fn payload(&self, unit: u32, body: Vec<u8>) {
         let queue = &self.queues[unit as usize % self.queues.len()];
-        // A writer ends before its queue only by a panic, which the session notices by its silence.
+        // A writer ends before its queue only by a panic, of which the session hears.
         let _ = queue.send(Task::Payload(body));
     }
 
@@ -182,6 +183,7 @@ struct Growing {
 
 impl Writer {
     fn run(mut self, tasks: &Receiver<Task>, events: &Sender<Event>) {
+        let _alarm = Alarm::new(events);
         while let Ok(task) = tasks.recv() {
             if self.shared.given_up.load(Ordering::Relaxed) {
                 continue;
@@ -263,12 +265,13 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let entry = &shared.manifest.entries()[index as usize];
         let (size, _) = entry.file().ok_or(WriteError::Damaged)?;
+        trip(&entry.path, "panics in a writer");
         let (file, birth) = self.create(entry)?;
         let basis = match shared.lacking(index).and_then(|lacking| lacking.basis) {
             Some(old) if !shared.is_retried(index) => self.open_old(&shared.tree[old as usize]),
             _ => None,
         };
-        let writer = FileWriter::new(file, size, basis);
+        let writer = FileWriter::new(file, size, basis).counted_by(shared.root.effort());
         Ok(Growing { writer, birth })
     }
 
@@ -348,7 +351,7 @@ impl Writer {
             Origin::Wanted { .. } => return Err(WriteError::Damaged),
         };
         let (file, birth) = self.create(entry)?;
-        let mut writer = FileWriter::new(file, size, None);
+        let mut writer = FileWriter::new(file, size, None).counted_by(shared.root.effort());
         if let Some(source) = source {
             writer.push_file(&source)?;
         }

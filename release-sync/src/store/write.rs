@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use release_core::Digest;
 
 use crate::delta::{Op, OpReader};
+use crate::effort::Effort;
 
 /// Zeros are left out of a file in blocks of this size, in bytes: that is how it becomes sparse.
 const HOLE: usize = 4096;
@@ -25,6 +26,7 @@ pub(crate) struct FileWriter {
     end: u64,
     hasher: blake3::Hasher,
     buffer: Vec<u8>,
+    effort: Effort,
     /// Bytes that came as they are.
     pub(crate) literal: u64,
     /// Bytes taken from the old file.
@@ -59,10 +61,17 @@ impl FileWriter {
             end: 0,
             hasher: blake3::Hasher::new(),
             buffer: Vec::new(),
+            effort: Effort::default(),
             literal: 0,
             matched: 0,
             local: 0,
         }
+    }
+
+    /// Counts the bytes that it writes there.
+    pub(crate) fn counted_by(self, effort: &Effort) -> Self {
+        let effort = effort.clone();
+        Self { effort, ..self }
     }
 
     /// Carries out a part's operations.
@@ -142,6 +151,7 @@ impl FileWriter {
             self.end = end;
         }
         self.position += bytes.len() as u64;
+        self.effort.add(bytes.len() as u64);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod common;
 
 mod beside;
 mod calls;
+mod changes;
 mod content;
 mod destinations;
 mod faults;
