@@ -128,7 +128,7 @@ impl Vocabulary {
             page.push_str(self.word(random));
             page.push_str(" = ");
             page.push_str(self.word(random));
-            page.push_str(".");
+            page.push('.');
             page.push_str(self.word(random));
             page.push_str("();\n");
         }
