@@ -7,6 +7,7 @@
 //!
 //! Everything here is pure: no I/O, no clock, no environment.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 mod config;
 mod id;
