@@ -63,6 +63,16 @@ pub const QUARTER: Shape = Shape {
     ..APPLICATION
 };
 
+/// A site of small pages: 5,000 files, 20 MB.
+pub const SITE: Shape = Shape {
+    seed: SEED + 2,
+    files: 5_000,
+    bytes: 20_000_000,
+    spread: 1.0,
+    packed: false,
+    top: "site",
+};
+
 /// What the next release changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Update {

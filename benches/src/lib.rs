@@ -15,9 +15,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod corpus;
+pub mod crowd;
 pub mod field;
 pub mod meter;
 pub mod random;
+pub mod replay;
 pub mod side;
 pub mod table;
 pub mod text;

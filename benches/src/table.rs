@@ -58,6 +58,9 @@ pub fn of_verdicts(verdicts: &[Verdict]) -> String {
 
 /// The table of everything that was measured of a workload's sides.
 pub fn of_samples(result: &workload::Result) -> String {
+    if result.sides.is_empty() {
+        return String::new();
+    }
     let mut text = format!(
         "{} {}, {} timed runs of each:\n\n\
          | side | time | controller's cpu | hosts' cpu | controller's memory | a host's memory | bytes said, to and fro | bytes of TCP, to and fro |\n\

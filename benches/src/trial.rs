@@ -45,9 +45,9 @@ pub struct Counted {
 }
 
 /// How a workload is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Plan {
-    /// Timed runs of each side, at least 1.
+    /// Timed runs of each side.
     pub runs: usize,
     /// One way.
     pub latency: Duration,

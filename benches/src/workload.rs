@@ -31,7 +31,8 @@ pub struct Workload {
 #[derive(Clone, Debug)]
 enum Make {
     Documentation { there: bool },
-    Application { update: corpus::Update },
+    Application,
+    Site,
     Insertions,
     Unrelated,
     Moved,
@@ -55,6 +56,27 @@ pub struct Result {
     pub verdicts: Vec<Verdict>,
     /// What came of an edit behind our back, where there was one.
     pub tampered: Option<Tampered>,
+}
+
+impl Result {
+    /// Of something that has no sides.
+    pub(crate) fn of_verdicts(
+        name: &'static str,
+        title: &str,
+        hosts: usize,
+        runs: usize,
+        verdicts: Vec<Verdict>,
+    ) -> Self {
+        Self {
+            name,
+            title: title.to_owned(),
+            hosts,
+            runs,
+            sides: Vec::new(),
+            verdicts,
+            tampered: None,
+        }
+    }
 }
 
 impl Workload {
@@ -175,9 +197,6 @@ fn cold() -> Workload {
 }
 
 fn update() -> Workload {
-    let make = Make::Application {
-        update: corpus::REBUILT,
-    };
     let sides = vec![
         OURS,
         OURS_AES,
@@ -186,9 +205,14 @@ fn update() -> Workload {
         rsync("-az --compress-level=1"),
         rsync("-azW"),
     ];
-    Workload::new("W3", "release update, 6,400 files", make, sides)
-        .goal(Measure::Wall, Against::Best, 0.45)
-        .goal(Measure::BytesSent, Against::Best, 0.85)
+    Workload::new(
+        "W3",
+        "release update, 6,400 files",
+        Make::Application,
+        sides,
+    )
+    .goal(Measure::Wall, Against::Best, 0.45)
+    .goal(Measure::BytesSent, Against::Best, 0.85)
 }
 
 fn insertions() -> Workload {
@@ -215,11 +239,8 @@ fn unrelated() -> Workload {
 }
 
 fn fleet() -> Workload {
-    let make = Make::Application {
-        update: corpus::REBUILT,
-    };
     let sides = vec![OURS, OURS_AES, rsync_by_eight("-az"), rsync("-az")];
-    let mut workload = Workload::new("W6", "release update to 32 hosts", make, sides);
+    let mut workload = Workload::new("W6", "release update to 32 hosts", Make::Application, sides);
     workload.hosts = 32;
     let eight = Against::Eight("-az");
     workload
@@ -236,12 +257,9 @@ fn moved() -> Workload {
 }
 
 fn far() -> Workload {
-    let make = Make::Application {
-        update: corpus::THOUSAND,
-    };
     let sides = vec![OURS, rsync("-a"), rsync("-az")];
-    let title = "1,000 files changed, 100 ms away";
-    let mut workload = Workload::new("W9", title, make, sides);
+    let title = "1,000 small files changed, 100 ms away";
+    let mut workload = Workload::new("W9", title, Make::Site, sides);
     workload.latency = Duration::from_millis(50);
     workload.goal(Measure::Wall, Against::Best, 0.75).goal(
         Measure::RoundTrips,
@@ -259,9 +277,13 @@ impl Make {
                 let old = there.then(|| new.clone());
                 return Trees { old, new };
             }
-            Self::Application { update } => {
+            Self::Application => {
                 corpus::APPLICATION.make(&old);
-                corpus::APPLICATION.make_updated(&new, update);
+                corpus::APPLICATION.make_updated(&new, &corpus::REBUILT);
+            }
+            Self::Site => {
+                corpus::SITE.make(&old);
+                corpus::SITE.make_updated(&new, &corpus::THOUSAND);
             }
             Self::Insertions => {
                 corpus::large(&old, 4);

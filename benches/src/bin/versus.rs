@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use release_benches::verdict::Verdict;
-use release_benches::{table, workload};
+use release_benches::{crowd, replay, table, workload};
 use serde_json::json;
 
 /// Runs release-cli and rsync in turns, and compares what they take with the targets.
@@ -42,6 +42,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    if let Some(result) = as_agent() {
+        return result.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let arguments = Arguments::parse();
     match compare(&arguments) {
         Ok(verdicts) if verdicts.iter().all(|verdict| verdict.met != Some(false)) => {
@@ -58,17 +61,17 @@ fn main() -> ExitCode {
 fn compare(arguments: &Arguments) -> Result<Vec<Verdict>, String> {
     let program = fs::canonicalize(&arguments.program)
         .map_err(|error| format!("{}: {error}", arguments.program.display()))?;
-    let started = Instant::now();
+    let (started, before) = (Instant::now(), busy());
     let mut results = Vec::new();
-    for workload in chosen(arguments)? {
+    for job in chosen(arguments)? {
         let tell = |what: &str| {
             eprintln!(
                 "{:6.1} s  {}  {what}",
                 started.elapsed().as_secs_f64(),
-                workload.name
+                job.names[0]
             );
         };
-        let result = workload.run(&program, arguments.runs.into(), &tell);
+        let result = (job.run)(&program, arguments.runs.into(), &tell);
         println!("{}", table::of_samples(&result));
         results.push(result);
     }
@@ -76,11 +79,8 @@ fn compare(arguments: &Arguments) -> Result<Vec<Verdict>, String> {
         .iter()
         .flat_map(|result| result.verdicts.clone())
         .collect();
-    let text = format!(
-        "{}\n{}",
-        table::of_verdicts(&verdicts),
-        circumstances(arguments.runs, &results)
-    );
+    let words = circumstances(arguments.runs, &results);
+    let text = format!("{}\n{words}", table::of_verdicts(&verdicts));
     println!("{text}");
     if let Some(file) = &arguments.json {
         let all = json!({"rsync": rsync_version(), "processors": processors(), "results": results});
@@ -88,34 +88,81 @@ fn compare(arguments: &Arguments) -> Result<Vec<Verdict>, String> {
             .map_err(|error| format!("{}: {error}", file.display()))?;
     }
     if arguments.write {
-        for document in ["README.md", "docs/performance.md"] {
-            table::put(Path::new(document), &text)?;
-        }
+        let judged: Vec<Verdict> = verdicts
+            .iter()
+            .filter(|verdict| verdict.met.is_some())
+            .cloned()
+            .collect();
+        let short = format!("{}\n{words}", table::of_verdicts(&judged));
+        table::put(Path::new("README.md"), &short)?;
+        table::put(Path::new("docs/performance.md"), &text)?;
     }
+    tell_of_noise(before);
     eprintln!("{:6.1} s  altogether", started.elapsed().as_secs_f64());
     Ok(verdicts)
 }
 
-fn chosen(arguments: &Arguments) -> Result<Vec<workload::Workload>, String> {
-    if let (Some(old), Some(new)) = (&arguments.old, &arguments.new) {
-        return Ok(workload::of_pair(old, new));
+/// W13 runs this program in an agent's place: `record SCRIPT AGENT…` and `replay SCRIPT`.
+fn as_agent() -> Option<std::io::Result<()>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match &words[..] {
+        [verb, script, agent @ ..] if verb == "record" => {
+            Some(replay::record(Path::new(script), agent))
+        }
+        [verb, script] if verb == "replay" => Some(replay::replay(Path::new(script))),
+        _ => None,
     }
-    let all = workload::all();
-    let has = |workload: &workload::Workload, name: &str| {
-        workload
-            .goals
-            .iter()
-            .any(|goal| goal.name.eq_ignore_ascii_case(name))
-    };
+}
+
+/// Something to be measured, and the names of its targets.
+struct Job {
+    names: Vec<&'static str>,
+    run: Run,
+}
+
+type Run = Box<dyn Fn(&Path, usize, &dyn Fn(&str)) -> workload::Result>;
+
+impl Job {
+    fn of(workload: workload::Workload) -> Self {
+        let mut names: Vec<_> = workload.goals.iter().map(|goal| goal.name).collect();
+        names.dedup();
+        Self {
+            names,
+            run: Box::new(move |program, runs, tell| workload.run(program, runs, tell)),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
+fn chosen(arguments: &Arguments) -> Result<Vec<Job>, String> {
+    if let (Some(old), Some(new)) = (&arguments.old, &arguments.new) {
+        return Ok(workload::of_pair(old, new)
+            .into_iter()
+            .map(Job::of)
+            .collect());
+    }
+    let mut jobs: Vec<Job> = workload::all().into_iter().map(Job::of).collect();
+    jobs.push(Job {
+        names: vec!["W10"],
+        run: Box::new(|program, _, tell| crowd::memory(program, tell)),
+    });
+    jobs.push(Job {
+        names: vec!["W13"],
+        run: Box::new(crowd::processor_time),
+    });
     for name in &arguments.workloads {
-        if !all.iter().any(|workload| has(workload, name)) {
+        if !jobs.iter().any(|job| job.has(name)) {
             return Err(format!("there is no workload {name}"));
         }
     }
-    let wanted = |workload: &workload::Workload| {
-        arguments.workloads.is_empty() || arguments.workloads.iter().any(|name| has(workload, name))
+    let wanted = |job: &Job| {
+        arguments.workloads.is_empty() || arguments.workloads.iter().any(|name| job.has(name))
     };
-    Ok(all.into_iter().filter(wanted).collect())
+    jobs.retain(wanted);
+    Ok(jobs)
 }
 
 /// What has to be known to read the table.
@@ -139,6 +186,22 @@ fn circumstances(runs: u16, results: &[workload::Result]) -> String {
         );
     }
     text
+}
+
+/// How many processes wanted to run in the last minute, on the average.
+fn busy() -> f64 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = load.split(' ').next().and_then(|first| first.parse().ok());
+    first.unwrap_or(0.0)
+}
+
+/// Nothing that is measured beside other work is worth to be written down.
+fn tell_of_noise(before: f64) {
+    if before > 0.7 {
+        eprintln!(
+            "versus: others were at work on this machine before this began (load {before}): its times are noise"
+        );
+    }
 }
 
 fn processors() -> usize {
