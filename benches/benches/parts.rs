@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use release_benches::corpus::{APPLICATION, REBUILT};
 use release_benches::random::Random;
 use release_benches::text::Vocabulary;
-use release_sync::bench::{self, MAX_PAYLOAD_RAW, Searcher};
+use release_sync::bench::{self, PAYLOAD, Searcher};
 use release_sync::{Digest, Manifest, Options, scan};
 
 /// A file's length.
@@ -60,7 +60,7 @@ fn delta(criterion: &mut Criterion) {
 }
 
 fn wire(criterion: &mut Criterion) {
-    let length = MAX_PAYLOAD_RAW - 64;
+    let length = PAYLOAD - 64;
     let vocabulary = Vocabulary::new(1);
     let text = vocabulary.page(&mut Random::new(1), length);
     let mut group = criterion.benchmark_group("payload");

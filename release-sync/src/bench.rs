@@ -9,7 +9,8 @@ use crate::plan::{Situation, plan};
 use crate::tree::{Found, FoundKind, Stamp};
 use crate::wire::{Ask, Basis, Decoder, PartFlags, Payload, PayloadBuilder, Want, greeting};
 
-pub use crate::wire::MAX_PAYLOAD_RAW;
+/// Most bytes that a payload frame has before compression.
+pub const PAYLOAD: usize = crate::wire::MAX_PAYLOAD_RAW;
 
 /// The signature of an old file, as an agent makes it.
 ///
@@ -65,7 +66,7 @@ pub fn apply(ops: &[u8], basis: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// One payload frame with a file of this content, which is shorter than [`MAX_PAYLOAD_RAW`] by a few bytes.
+/// One payload frame with a file of this content, which is shorter than [`PAYLOAD`] by a few bytes.
 pub fn encode(ops: &[u8], level: i32) -> Vec<u8> {
     let mut builder = PayloadBuilder::default();
     builder.push(1, PartFlags::End, ops);
