@@ -301,7 +301,7 @@ impl File {
             .collect()
     }
 
-    fn state(&self, environment: &Environment) -> Option<PathBuf> {
+    pub(crate) fn state(&self, environment: &Environment) -> Option<PathBuf> {
         match &self.config.state.directory {
             Some(path) => Some(self.directory.join(path)),
             None => environment.state_directory(),

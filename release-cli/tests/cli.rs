@@ -383,7 +383,8 @@ fn an_interrupt_ends_whatever_is_connecting() {
         let events = events(&child.wait_with_output().unwrap());
         let last = events.last().unwrap();
         let of_status = (last["event"] == "host").then(|| &last["error_kind"]);
-        let is_told = last["event"] == "finished" || of_status.is_some_and(|kind| kind == "interrupted");
+        let is_told =
+            last["event"] == "finished" || of_status.is_some_and(|kind| kind == "cancelled");
         assert!(is_told, "{words:?}: {last}");
     }
 }

@@ -4,6 +4,7 @@
 //! nothing in the file is passed over in silence. What only a command can know (whether a source is
 //! needed, where the state of a user without a home goes) is left to it.
 
+mod boot;
 mod error;
 mod reader;
 mod schema;
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use boot::{
+    BootCloud, BootConfig, BootError, BootSettings, KeySource, OnFailure, PointerUrl, Verify,
+};
 pub use error::{ConfigError, ConfigFault};
 use reader::Reader;
 pub use schema::nearest;

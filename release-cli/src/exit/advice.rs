@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use release_sync::Error;
 
 use crate::failure::Failure;
+use crate::freeze::FreezeError;
 
 /// What a program needs to tell an error from others, and a person to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +83,12 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             "let it end, or wait for it with --lock-wait SECONDS; the lock ends with its holder",
         ),
         Failure::Engine(error) => of_error(error),
+        Failure::Freeze(error) => of_freeze(error),
+        Failure::Drill { .. } => no_advice("drill"),
+        Failure::ThawedEarly => advice(
+            "thawed-early",
+            "its watchdog was first, or somebody else; what was done meanwhile can't be relied on",
+        ),
         Failure::Signals(_) => no_advice("signals"),
         Failure::Interrupted => no_advice("interrupted"),
         Failure::NoAgent(_) => advice(
@@ -92,6 +99,48 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             advice("demo", "the demo needs a few MB in the temporary directory")
         }
         Failure::ClaimsBroken { .. } => no_advice("claims-broken"),
+    }
+}
+
+fn of_freeze(error: &FreezeError) -> Advice {
+    match error {
+        FreezeError::Refused(_) => advice(
+            "freeze-refused",
+            "while it is frozen nothing there can be written: move what is named elsewhere, or set \
+             `snapshot.freeze = \"off\"`",
+        ),
+        FreezeError::Unsupported(_) => advice(
+            "freeze-unsupported",
+            "set `snapshot.freeze = \"off\"`, which only writes to the disk what is in memory",
+        ),
+        FreezeError::Busy(_) => advice(
+            "freeze-busy",
+            "let whoever froze it end; if nobody did who lives, say `release-cli thaw PATH`",
+        ),
+        FreezeError::AtWork { .. } => advice(
+            "locked",
+            "let it end: its watchdog sees to that; if need be, `release-cli thaw PATH` thaws it at once",
+        ),
+        FreezeError::Freeze { source, .. } | FreezeError::Thaw { source, .. }
+            if source.kind() == ErrorKind::PermissionDenied =>
+        {
+            advice("freeze-permission", "only root can: run it as root")
+        }
+        FreezeError::Thaw { .. } => advice(
+            "still-frozen",
+            "its watchdog goes on trying; look at the disk (`dmesg`), and say `release-cli thaw`",
+        ),
+        FreezeError::Unmounted(_) => {
+            advice("still-frozen", "mount it, then say `release-cli thaw`")
+        }
+        FreezeError::Freeze { .. } | FreezeError::Sync { .. } => {
+            advice("freeze", "look at the disk (`dmesg`)")
+        }
+        FreezeError::Watchdog(_) | FreezeError::Look { .. } => no_advice("freeze"),
+        FreezeError::Record { .. } => advice(
+            "state",
+            "name a directory that you may write to in `state.directory`",
+        ),
     }
 }
 
