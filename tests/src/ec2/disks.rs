@@ -120,6 +120,7 @@ impl World {
             } else {
                 Phase::Attaching
             },
+            dies: false,
             birth,
         };
         self.attachments.insert(volume.to_owned(), attachment);
@@ -219,6 +220,7 @@ impl World {
             instance: xml::text(attached, "instanceId").unwrap_or_default(),
             device: xml::text(attached, "device").unwrap_or_default(),
             phase: Phase::Detaching,
+            dies: false,
             birth: Birth::now(self.delays),
         };
         self.attachments.insert(volume.to_owned(), attachment);
@@ -226,6 +228,30 @@ impl World {
             images.detach(volume);
         }
         xml::set(&mut answer, "status", "detaching");
+        Ok(answer)
+    }
+
+    /// moto stumbles over devices that aren't there, and does not show at the volume what it was told.
+    pub(super) fn modify_instance(&mut self, query: &Query) -> Result<Element, Refusal> {
+        let Some(device) = query.get("BlockDeviceMapping.1.DeviceName") else {
+            return self.ask(query);
+        };
+        let id = query.need("InstanceId")?;
+        let instance = self.instance(query, id)?;
+        let disks = instance.get_child("blockDeviceMapping");
+        let mut disks = disks.into_iter().flat_map(xml::elements);
+        if !disks.any(|disk| xml::text(disk, "deviceName").as_deref() == Some(device)) {
+            let message = format!("No device is currently mapped at {device}");
+            let code = "InvalidInstanceAttributeValue";
+            return Err(Refusal::of_request(code, &message));
+        }
+        let answer = self.ask(query)?;
+        let dies = query.get("BlockDeviceMapping.1.Ebs.DeleteOnTermination") == Some("true");
+        for attachment in self.attachments.values_mut() {
+            if attachment.instance == id && attachment.device == device {
+                attachment.dies = dies;
+            }
+        }
         Ok(answer)
     }
 

@@ -75,14 +75,28 @@ impl World {
     /// The instance that waits for its lifecycle action to be completed.
     fn waiting_instance<'a>(&self, query: &'a Query) -> Result<&'a str, Refusal> {
         query.need("AutoScalingGroupName")?;
-        query.need("LifecycleHookName")?;
         let instance = query.need("InstanceId")?;
         let state = self.lifecycles.get(instance);
-        if state.is_some_and(|state| state.ends_with(":Wait")) {
+        if self.may_hold(query)? && state.is_some_and(|state| state.ends_with(":Wait")) {
             return Ok(instance);
         }
         let message = format!("No active Lifecycle Action found with instance ID {instance}");
         Err(Refusal::of_request("ValidationError", &message))
+    }
+
+    /// Whether the group has such a hook. One without hooks is taken to have any: its states are then set
+    /// by a test.
+    fn may_hold(&self, query: &Query) -> Result<bool, Refusal> {
+        let hook = query.need("LifecycleHookName")?;
+        let group = [("AutoScalingGroupName", query.need("AutoScalingGroupName")?)];
+        let action = "DescribeLifecycleHooks";
+        let listed = self.ask(&Query::new("autoscaling", &query.region, action, &group))?;
+        let Some(hooks) = xml::find(&listed, "LifecycleHooks") else {
+            return Ok(true);
+        };
+        let named = |one| xml::text(one, "LifecycleHookName");
+        let names: Vec<String> = xml::elements(hooks).filter_map(named).collect();
+        Ok(names.is_empty() || names.iter().any(|name| name == hook))
     }
 
     pub(super) fn console_output(&self, query: &Query) -> Result<Element, Refusal> {

@@ -38,6 +38,7 @@ impl World {
     pub(super) fn describe_volumes(&self, query: &Query) -> Result<Element, Refusal> {
         let mut asked = query.clone();
         let filters = asked.take_filters(&["status", "attachment.status"]);
+        asked.turn_ids_into_filter("VolumeId", "volume-id");
         let mut answer = self.ask(&asked)?;
         xml::retain(xml::child(&mut answer, "volumeSet"), |item| {
             let id = xml::text(item, "volumeId").unwrap_or_default();
@@ -81,6 +82,11 @@ impl World {
             xml::retain(groups, |group| {
                 let instances = xml::child(group, "Instances");
                 xml::retain(instances, |member| self.show_member(member));
+                let name = xml::text(group, "AutoScalingGroupName").unwrap_or_default();
+                if self.warm_pools.contains_key(&name) {
+                    let pool = xml::parent("WarmPoolConfiguration", [xml::leaf("MinSize", "0")]);
+                    group.children.push(XMLNode::Element(pool));
+                }
                 true
             });
         }
@@ -153,6 +159,12 @@ impl World {
                 });
             }
             None => (),
+        }
+        if self.attachments.get(&id).is_some_and(|one| one.dies) {
+            xml::retain(xml::child(item, "attachmentSet"), |attachment| {
+                xml::set(attachment, "deleteOnTermination", "true");
+                true
+            });
         }
     }
 

@@ -113,6 +113,24 @@ impl Query {
         taken
     }
 
+    /// Asks for the same by a filter: where one of the ids is unknown, moto refuses with the names of all.
+    pub(super) fn turn_ids_into_filter(&mut self, param: &str, filter: &str) {
+        let ids = self.list(param);
+        if ids.is_empty() {
+            return;
+        }
+        let prefix = format!("{param}.");
+        (self.params).retain(|(name, _)| !name.starts_with(&prefix));
+        let taken = |number| self.get(&format!("Filter.{number}.Name")).is_some();
+        let index = (1..).find(|number| !taken(*number)).unwrap_or(1);
+        self.params
+            .push((format!("Filter.{index}.Name"), filter.to_owned()));
+        for (number, id) in (1..).zip(ids) {
+            self.params
+                .push((format!("Filter.{index}.Value.{number}"), id));
+        }
+    }
+
     /// As the service's clients send it.
     pub(super) fn encode(&self) -> String {
         let version = match self.service.as_str() {

@@ -53,6 +53,8 @@ pub(super) struct Attachment {
     pub(super) instance: String,
     pub(super) device: String,
     pub(super) phase: Phase,
+    /// Whether the volume is deleted with the instance.
+    pub(super) dies: bool,
     pub(super) birth: Birth,
 }
 
@@ -140,6 +142,7 @@ impl World {
             "DeleteVolume" => self.delete_volume(query),
             "AttachVolume" => self.attach_volume(query),
             "DetachVolume" => self.detach_volume(query),
+            "ModifyInstanceAttribute" => self.modify_instance(query),
             "CompleteLifecycleAction" => self.complete_lifecycle_action(query),
             "RecordLifecycleActionHeartbeat" => self.record_heartbeat(query),
             "GetConsoleOutput" => self.console_output(query),

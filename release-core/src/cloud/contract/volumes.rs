@@ -225,7 +225,13 @@ pub(super) async fn a_volume_is_made_of_a_completed_snapshot_only(world: &dyn Wo
         },
         ..blank(world, token)
     };
-    if snapshot.state == SnapshotState::Pending {
+    // Before it is listed it may as well not be found.
+    until(world, "the snapshot", || async {
+        find_snapshot(world, &snapshot.id).await.is_some()
+    })
+    .await;
+    let seen = find_snapshot(world, &snapshot.id).await.unwrap();
+    if seen.state == SnapshotState::Pending {
         let refused = fault_of(cloud.create_volume(&of(&snapshot.id, "early", None)).await);
         assert_eq!(refused, (Action::CreateVolume, CloudFault::IncorrectState));
     }
