@@ -4,6 +4,8 @@
 //! implements it is held to `contract`, a suite of tests behind the feature of that name.
 
 mod action;
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(any(feature = "contract", all(test, feature = "local")))]
 pub mod contract;
 mod error;
