@@ -1,12 +1,14 @@
 //! One source, many hosts: one thread for each, and every piece of work done once for all.
 
 mod gate;
+mod held;
 mod pull;
 mod reach;
 mod slots;
 mod visit;
 
 use std::collections::HashSet;
+use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
 use release_core::{Generation, ReleaseId};
@@ -14,13 +16,14 @@ use release_core::{Generation, ReleaseId};
 pub use self::pull::pull;
 
 use self::gate::Gate;
+use self::held::Held;
 use self::reach::Agents;
 use self::slots::Slots;
 use self::visit::Visit;
 use crate::filter::Filter;
 use crate::pace::Pace;
 use crate::session::Goal;
-use crate::supply::{CACHE_BUDGET, PayloadCache};
+use crate::supply::{Awaited, PayloadCache, Supplied};
 use crate::wire::{MAX_PATTERNS, PATTERN_COST};
 use crate::{
     Cancel, Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options,
@@ -65,23 +68,71 @@ impl Fleet {
     /// Hosts that are alike commit together ([`Options::together`]). One host's failure is that host's;
     /// it is in the report.
     pub fn push(&self, source: &Source, generation: Generation, monitor: &dyn Monitor) -> Report {
-        let cache =
-            source.root().try_clone().ok().map(|root| {
-                PayloadCache::new(root, source.shared(), CACHE_BUDGET, self.hosts.len())
-            });
         let run = Run {
-            cache,
-            ..self.run(generation, monitor)
+            awaited: Awaited::known(Supplied::of(source, self.hosts.len())),
+            ..self.run(generation, &self.cancel, monitor)
         };
-        let mut report = self.change(&Goal::Push(source.shared()), &run);
+        let mut report = self.change(&Goal::Await, &run);
         report.release = Some(source.release());
         report
+    }
+
+    /// Makes every host's tree equal to a source that is only looked for when the hosts are being reached
+    /// already: `prepare` finds it, as a rule by [`scan`](crate::scan), at the same time as hosts are
+    /// connected to and scan their trees. Where both sides take equally long, that takes half the time.
+    ///
+    /// Until `prepare` has returned, nothing is changed on any host, but that its destination is made and
+    /// locked; and the monitor hears nothing of hosts. So `prepare` can refuse what it finds, write down
+    /// what will happen, and tell that it begins. Its error ends the run.
+    pub fn push_when_ready<E>(
+        &self,
+        generation: Generation,
+        monitor: &dyn Monitor,
+        prepare: impl FnOnce() -> Result<Source, E>,
+    ) -> Result<(Source, Report), E> {
+        // This run's own, since a fleet that was cancelled stays so.
+        let cancel = Cancel::default();
+        let stop = cancel.clone();
+        let _listening = self.cancel.listen(move || stop.cancel());
+        let held = Held::new(monitor);
+        let run = self.run(generation, &cancel, &held);
+        std::thread::scope(|scope| {
+            let hosts = scope.spawn(|| self.change(&Goal::Await, &run));
+            let unprepared = Unprepared(&run, &held);
+            let source = prepare()?;
+            std::mem::forget(unprepared);
+            held.release();
+            run.awaited.fulfil(Supplied::of(&source, self.hosts.len()));
+            let mut report = joined(hosts);
+            report.release = Some(source.release());
+            Ok((source, report))
+        })
     }
 
     /// Sends every host back to the tree that its last commit displaced. Needs no source and no
     /// transfer. `generation` is that of this run: going back is a deploy too.
     pub fn undo(&self, generation: Generation, monitor: &dyn Monitor) -> Report {
-        self.change(&Goal::Undo, &self.run(generation, monitor))
+        self.change(
+            &Goal::Undo { from: None },
+            &self.run(generation, &self.cancel, monitor),
+        )
+    }
+
+    /// As [`undo`](Self::undo), but only hosts whose marker names `release` go back from it. A host that
+    /// has another one went back before, or was never there; it stays as it is, and shows what it is. So
+    /// this can be asked for again after a run whose end was not seen, where `undo` would turn round what
+    /// had gone back.
+    pub fn undo_from(
+        &self,
+        release: ReleaseId,
+        generation: Generation,
+        monitor: &dyn Monitor,
+    ) -> Report {
+        let from = Some(release);
+        self.change(
+            &Goal::Undo { from },
+            &self.run(generation, &self.cancel, monitor),
+        )
     }
 
     /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.
@@ -101,12 +152,17 @@ impl Fleet {
         self.look(monitor, |visit| visit.probe())
     }
 
-    fn run<'a>(&'a self, generation: Generation, monitor: &'a dyn Monitor) -> Run<'a> {
+    fn run<'a>(
+        &'a self,
+        generation: Generation,
+        cancel: &'a Cancel,
+        monitor: &'a dyn Monitor,
+    ) -> Run<'a> {
         Run {
             options: &self.options,
-            cancel: &self.cancel,
+            cancel,
             agents: Agents::default(),
-            cache: None,
+            awaited: Awaited::default(),
             pace: Pace::new(self.options.bwlimit_total, Instant::now()),
             generation,
             monitor,
@@ -115,7 +171,7 @@ impl Fleet {
 
     fn change(&self, goal: &Goal, run: &Run<'_>) -> Report {
         let started = Instant::now();
-        let slots = Slots::new(self.options.parallel, &self.cancel);
+        let slots = Slots::new(self.options.parallel, run.cancel);
         let gate = Gate::new(self.hosts.len(), self.options.together);
         let hosts = self.each(|host| {
             let report = Visit::new(host, run).change(goal, &gate, &slots);
@@ -127,8 +183,8 @@ impl Fleet {
             generation: run.generation,
             hosts,
             work: run
-                .cache
-                .as_ref()
+                .awaited
+                .cache()
                 .map(PayloadCache::work)
                 .unwrap_or_default(),
             seconds: started.elapsed().as_secs_f64(),
@@ -141,7 +197,7 @@ impl Fleet {
         look: impl Fn(&Visit<'_>) -> R + Sync,
     ) -> Vec<R> {
         let slots = Slots::new(self.options.parallel, &self.cancel);
-        let run = self.run(Generation::default(), monitor);
+        let run = self.run(Generation::default(), &self.cancel, monitor);
         self.each(|host| {
             // Without a place there is a cancelled run, which ends by itself.
             let _slot = slots.take();
@@ -160,15 +216,25 @@ impl Fleet {
                 .enumerate()
                 .map(|host| scope.spawn(move || run(host)))
                 .collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
+            threads.into_iter().map(joined).collect()
         })
+    }
+}
+
+/// What came of a thread. Its panic is ours.
+fn joined<R>(thread: ScopedJoinHandle<'_, R>) -> R {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Ends a run whose source is not found, when it is dropped.
+struct Unprepared<'a>(&'a Run<'a>, &'a Held<'a>);
+
+impl Drop for Unprepared<'_> {
+    fn drop(&mut self) {
+        self.0.cancel.cancel();
+        self.1.discard();
     }
 }
 
@@ -202,8 +268,8 @@ struct Run<'a> {
     options: &'a Options,
     cancel: &'a Cancel,
     agents: Agents,
-    /// Where answers come from; `None` where nothing may be asked for.
-    cache: Option<PayloadCache>,
+    /// What is given out; nothing where nothing is.
+    awaited: Awaited,
     /// The limit for all hosts together.
     pace: Pace,
     generation: Generation,

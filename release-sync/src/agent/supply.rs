@@ -20,7 +20,7 @@ use crate::cancel::Cancel;
 use crate::drive::{Drive, Verdict};
 use crate::effort::Effort;
 use crate::session::{Controller, Goal, Patience};
-use crate::supply::{CACHE_BUDGET, PayloadCache, Source};
+use crate::supply::{Awaited, PayloadCache, Source, Supplied};
 use crate::transport::{Waker, memory_pair};
 use crate::wire::{self, Begin, Purpose, Supply, ToAgent, control};
 use crate::{Error, Options};
@@ -128,15 +128,13 @@ fn converse(
         silence: Duration::from_secs(supply.silence_seconds.max(1).into()),
         stall: Options::default().stall,
     };
-    let goal = Goal::Push(source.shared());
-    let mut session = Controller::new(goal, begin(supply), patience, Instant::now());
-    let root = source.root().try_clone().map_err(failed)?;
-    let cache = PayloadCache::new(root, source.shared(), CACHE_BUDGET, 1);
+    let mut session = Controller::new(Goal::Await, begin(supply), patience, Instant::now());
+    let awaited = Awaited::known(Supplied::of(source, 1));
     let waker = Waker::new().map_err(failed)?;
     let mut drive = Drive {
         transport: &mut transport,
         session: &mut session,
-        cache: Some(&cache),
+        awaited: &awaited,
         reader: 0,
         waker: &waker,
         cancel: &Cancel::default(),
@@ -145,7 +143,7 @@ fn converse(
     // The other side decides by itself what it does with what it is given, and tells its people.
     let result = drive.run(&mut |_, _| {}, &mut || Verdict::Commit);
     transport.close();
-    match (result, cache.changed()) {
+    match (result, awaited.cache().and_then(PayloadCache::changed)) {
         (Err(Error::Files { .. }), Some(path)) => Err(Error::SourceChanged { path }),
         _ => Ok(()),
     }

@@ -1,6 +1,7 @@
 //! Runs as a whole.
 #![allow(clippy::unwrap_used)]
 
+mod ahead;
 mod cancelling;
 mod liveness;
 

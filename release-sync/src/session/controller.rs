@@ -34,10 +34,15 @@ use crate::{Counts, Error, HostState};
 /// What a session is to bring about.
 #[derive(Clone, Debug)]
 pub(crate) enum Goal {
+    /// The tree becomes a release that is not known yet: [`Controller::handle_release`] tells.
+    Await,
     /// The tree becomes this release.
     Push(Arc<Release>),
     /// The tree becomes what the last commit displaced.
-    Undo,
+    Undo {
+        /// Only if it claims to be this release. Else it has gone back before, and that is shown.
+        from: Option<ReleaseId>,
+    },
     /// Nothing; only see what is there.
     Inspect,
     /// Nothing; only see what a push of this release would do.
@@ -86,6 +91,8 @@ pub(crate) struct Controller {
     asking: Asking,
     /// Where in all that is ever sent an answer ends, and how many files it brings for the first time.
     answers: VecDeque<(u64, u64)>,
+    /// What the host has, while the release is waited for.
+    found: Option<Have>,
     superuser: bool,
     refusals: Vec<Refusal>,
     items: u64,
@@ -113,6 +120,7 @@ impl Controller {
             steps: VecDeque::new(),
             asking: Asking::default(),
             answers: VecDeque::new(),
+            found: None,
             superuser: true,
             refusals: Vec::new(),
             items: 0,
@@ -191,6 +199,14 @@ impl Controller {
         self.liveness.handle_transmitted(count, all, now);
     }
 
+    /// What [`Goal::Await`] waited for.
+    pub(crate) fn handle_release(&mut self, release: &Arc<Release>) {
+        self.goal = Goal::Push(Arc::clone(release));
+        if let Some(have) = self.found.take() {
+            self.offer(have);
+        }
+    }
+
     /// A frame of the answer to the oldest want is ready; `last` if it is the answer's last.
     pub(crate) fn handle_answer(&mut self, frame: Arc<[u8]>, last: bool) {
         self.outbox.push_shared(frame);
@@ -267,6 +283,11 @@ impl Controller {
             self.outbox.push(control(&ToAgent::Abort));
             self.phase = Phase::Over;
         }
+    }
+
+    /// Is there nothing to be done before [`Self::handle_release`] is called?
+    pub(crate) fn awaits_release(&self) -> bool {
+        matches!(self.goal, Goal::Await)
     }
 
     /// What is said first, without waiting for the agent's greeting.

@@ -11,7 +11,7 @@ use std::thread;
 
 use outside::{Mirror, all_well};
 use release_sync::{
-    Connect, Connector, Error, Event, Fleet, Generation, Host, HostState, Monitor, Options,
+    Cancel, Connect, Connector, Error, Event, Fleet, Generation, Host, HostState, Monitor, Options,
     Outcome, Reach, Streams, pull, scan, serve,
 };
 

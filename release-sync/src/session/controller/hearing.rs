@@ -104,7 +104,18 @@ impl Controller {
         if have.proofs.len() > 2 {
             return Err(broken("it has more proofs than there are classes"));
         }
+        self.offer(have);
+        Ok(())
+    }
+
+    /// Answers what the host has, as the goal says.
+    pub(super) fn offer(&mut self, have: Have) {
         match &self.goal {
+            Goal::Await => {
+                self.found = Some(have);
+                self.phase = Phase::Scanned;
+                return;
+            }
             Goal::Push(release) => {
                 self.target = Some(release.id);
                 if have
@@ -121,8 +132,9 @@ impl Controller {
                 }
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
-            Goal::Undo => {
-                self.outbox.push(control(&ToAgent::Undo));
+            Goal::Undo { from } => {
+                let undo = from.map_or(ToAgent::Undo, ToAgent::UndoFrom);
+                self.outbox.push(control(&undo));
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
             Goal::Inspect => self.part(),
@@ -135,7 +147,6 @@ impl Controller {
             }
         }
         self.steps.push_back(Step::Found(have));
-        Ok(())
     }
 
     /// The agent has said its last word and ends by itself: a goodbye would find nobody.

@@ -85,7 +85,7 @@ impl Liveness {
             let silence = self.silence;
             return Err(Error::Silence { doing, silence });
         }
-        if phase == Phase::Staged {
+        if matches!(phase, Phase::Scanned | Phase::Staged) {
             self.headway.note(now);
         }
         match self.headway.stalled(now) {
@@ -106,7 +106,7 @@ impl Liveness {
     /// When there is something to check, or to say if nothing waits to be sent.
     pub(super) fn due(&self, phase: Phase, idle: bool) -> Instant {
         let mut due = self.heard + self.silence;
-        if phase != Phase::Staged {
+        if !matches!(phase, Phase::Scanned | Phase::Staged) {
             due = due.min(self.headway.due());
         }
         if idle {

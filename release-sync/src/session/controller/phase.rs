@@ -6,6 +6,8 @@ pub(super) enum Phase {
     Greeting,
     Opening,
     Scanning,
+    /// The host has said what it has, and the release is not known yet.
+    Scanned,
     Staging,
     Staged,
     Committing,
@@ -19,6 +21,7 @@ impl Phase {
             Self::Greeting => "starting the agent",
             Self::Opening => "opening the destination",
             Self::Scanning => "scanning the destination",
+            Self::Scanned => "waiting for the source",
             Self::Staging => "staging",
             Self::Staged => "waiting for the commit",
             Self::Committing => "committing",
