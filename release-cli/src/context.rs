@@ -248,6 +248,7 @@ impl File {
             allow_empty: sync.allow_empty,
             holder: environment.holder(),
             silence: sync.silence,
+            stall: sync.stall,
             ssh: Some(self.ssh(environment)?),
         })
     }

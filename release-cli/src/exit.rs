@@ -142,7 +142,10 @@ impl From<Exit> for ExitCode {
 fn is_usage(error: &Error) -> bool {
     matches!(
         error,
-        Error::Pattern { .. } | Error::DoubledHost(_) | Error::NoSshOptions(_)
+        Error::Pattern { .. }
+            | Error::Impatience { .. }
+            | Error::DoubledHost(_)
+            | Error::NoSshOptions(_)
     )
 }
 

@@ -180,6 +180,7 @@ fn of_source(error: &Error) -> Option<Advice> {
             "pattern",
             "patterns are as in rsync: `*.pyc`, `/only/at/the/top`, `directory/`, `a/**/b`",
         ),
+        Error::Impatience { .. } => advice("impatience", "allow a longer `sync.silence`"),
         Error::DoubledHost(_) => advice("doubled-host", "give one of them another `host.name`"),
         Error::NoSshOptions(_) => no_advice("no-ssh-options"),
         _ => return None,
@@ -242,6 +243,11 @@ fn of_way(error: &Error) -> Option<Advice> {
             "silence",
             "check the host's load and disk, or allow a longer `sync.silence` (until the agent runs: \
              `ssh.connect_timeout`)",
+        ),
+        Error::Stalled { .. } => advice(
+            "stalled",
+            "look at the host's disk (`dmesg`, or processes in state D); if it is only slow, allow a longer \
+             `sync.stall`",
         ),
         Error::Disconnected { .. } => advice(
             "disconnected",

@@ -50,6 +50,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "numeric_owner",
             "allow_empty",
             "silence",
+            "stall",
         ],
     ),
     ("state", &["directory", "lock_wait"]),

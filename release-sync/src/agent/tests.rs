@@ -12,6 +12,8 @@ use release_core::{
     Digest, Entry, Generation, Kind, Manifest, Meta, Principal, RelPath, Timestamp,
 };
 
+mod liveness;
+
 use super::*;
 use crate::scan::testing::Tree;
 use crate::wire::{
@@ -47,7 +49,7 @@ fn say() -> impl Strategy<Value = Say> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..40);
     prop_oneof![
         2 => Just(Say::Manifest),
-        3 => (0..6u8).prop_map(Say::Message),
+        3 => (0..7u8).prop_map(Say::Message),
         6 => payload,
         1 => (any::<u8>(), bytes()).prop_map(|(kind, body)| Say::Frame(kind, body)),
         1 => bytes().prop_map(Say::Noise),
@@ -129,7 +131,8 @@ impl Say {
                 1 => ToAgent::Commit(release().release_id()),
                 2 => ToAgent::Undo,
                 3 => ToAgent::KeepAlive,
-                4 => ToAgent::Manifest {
+                4 => ToAgent::UndoFrom(release().release_id()),
+                5 => ToAgent::Manifest {
                     length: u64::MAX,
                     packed: 3,
                 },
@@ -228,8 +231,11 @@ fn serve_for(bytes: Vec<u8>, linger: Duration) -> Vec<u8> {
         0,
         "a thread of the agent has panicked"
     );
-    let said = output.0.lock().unwrap();
-    said.clone()
+    let said = output.0.lock().unwrap().clone();
+    let fault = b"by a fault of its own";
+    let has_panicked = said.windows(fault.len()).any(|words| words == fault);
+    assert!(!has_panicked, "the session has panicked");
+    said
 }
 
 /// All that an agent says is a greeting and whole frames.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use crate::bootstrap::{AgentFiles, Bootstrap};
 use crate::transport::{PipeTransport, SshSession, Transport, memory_pair, over_streams};
 use crate::wire::MAGIC;
-use crate::{Error, Host, Options, Reach};
+use crate::{Cancel, Error, Host, Options, Reach};
 
 /// An agent that can be spoken to.
 pub(super) struct Reached {
@@ -25,13 +25,29 @@ const MEMORY: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Agents(OnceLock<AgentFiles>);
 
-/// Starts or finds an agent on a host. `opening` is what it is told first: over SSH it is sent along,
+/// Starts or finds an agent on a host, unless the run is cancelled meanwhile. `opening` is what it is told first: over SSH it is sent along,
 /// since waiting for the agent's greeting would cost a round trip.
 pub(super) fn reach(
     host: &Host,
     options: &Options,
     agents: &Agents,
     opening: &[u8],
+    cancel: &Cancel,
+) -> Result<Reached, Error> {
+    let reached = go(host, options, agents, opening, cancel);
+    // Whatever broke then was broken by us.
+    match cancel.is_cancelled() {
+        true => Err(Error::Cancelled),
+        false => reached,
+    }
+}
+
+fn go(
+    host: &Host,
+    options: &Options,
+    agents: &Agents,
+    opening: &[u8],
+    cancel: &Cancel,
 ) -> Result<Reached, Error> {
     match &host.reach {
         Reach::Local => local(),
@@ -62,7 +78,7 @@ pub(super) fn reach(
                 .ssh
                 .as_ref()
                 .ok_or_else(|| Error::NoSshOptions(host.name.clone()))?;
-            let session = SshSession::connect(target, ssh)?;
+            let session = SshSession::connect(target, ssh, cancel)?;
             let bootstrap = Bootstrap {
                 agents: agents.0.get_or_init(|| AgentFiles::new(&ssh.agents)),
                 directory: &ssh.agent_directory,

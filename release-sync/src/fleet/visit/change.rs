@@ -45,7 +45,7 @@ impl Visit<'_> {
         };
         arrival.arrive(None);
         let result = self.explain(result);
-        self.report(matches!(goal, Goal::Undo), findings, result)
+        self.report(matches!(goal, Goal::Undo { .. }), findings, result)
     }
 
     fn attempt(
@@ -59,11 +59,9 @@ impl Visit<'_> {
             doing: "starting",
             source,
         })?;
-        let mut slot = Some(slots.take());
-        if self.run.cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        let mut slot = Some(slots.take().ok_or(Error::Cancelled)?);
         let began_to_commit = findings.committing;
+        let goal = &again(goal, findings);
         let begin = self.begin(Purpose::Push, self.run.options.checksum);
         let result = self.converse(goal, begin, &waker, findings, &mut || {
             // The transfer is over: the next host may have the place.
@@ -87,7 +85,7 @@ impl Visit<'_> {
     fn explain(&self, result: Result<(), Error>) -> Result<(), Error> {
         match (
             result,
-            self.run.cache.as_ref().and_then(PayloadCache::changed),
+            self.run.awaited.cache().and_then(PayloadCache::changed),
         ) {
             (Err(Error::Files { .. }), Some(path)) => Err(Error::SourceChanged { path }),
             (result, _) => result,
@@ -130,6 +128,17 @@ impl Visit<'_> {
     }
 }
 
+/// What a further session with a host is to bring about. A host that went back and was not heard of any
+/// more must not be turned round: it goes back from the release that it had at first.
+fn again(goal: &Goal, findings: &Findings) -> Goal {
+    match goal {
+        Goal::Undo { from } => Goal::Undo {
+            from: from.or(findings.had),
+        },
+        other => other.clone(),
+    }
+}
+
 /// A host's way to the gate, which it reaches once, whatever becomes of it.
 struct Arrival<'a> {
     visit: &'a Visit<'a>,
@@ -143,12 +152,7 @@ impl Arrival<'_> {
         if self.staged.is_none() {
             self.staged = Some(Instant::now());
             self.gate.arrive(waker);
-            let reader = self.visit.number;
-            self.visit
-                .run
-                .cache
-                .iter()
-                .for_each(|cache| cache.leave(reader));
+            self.visit.run.awaited.leave(self.visit.number);
         }
     }
 
