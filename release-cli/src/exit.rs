@@ -43,9 +43,20 @@ impl Exit {
         }
     }
 
+    /// How a command ends whose words were lost. What it did is done, but nobody can know of it.
+    pub(crate) fn without_output(self, may_have_changed: bool) -> Self {
+        match self {
+            Self::Done if may_have_changed => Self::Partial,
+            Self::Done => Self::Failed,
+            other => other,
+        }
+    }
+
     pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure {
-            Failure::Typed(_)
+            Failure::Typed { .. }
+            | Failure::NoCloud { .. }
+            | Failure::NotBuilt { .. }
             | Failure::NoConfig { .. }
             | Failure::ConfigUnreadable { .. }
             | Failure::Config { .. }
@@ -66,6 +77,7 @@ impl Exit {
             | Failure::Declined
             | Failure::Manual { .. }
             | Failure::Exhausted(_)
+            | Failure::Output { .. }
             | Failure::Signals(_)
             | Failure::NoAgent(_)
             | Failure::Demo { .. }

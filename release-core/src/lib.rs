@@ -16,8 +16,9 @@ mod path;
 mod retry;
 
 pub use config::{
-    CloudConfig, Config, ConfigError, ConfigFault, DestinationConfig, HostConfig, HostKeyPolicy,
-    IdentityConfig, Period, Rate, Share, SshConfig, StateConfig, SyncConfig, ValueError, nearest,
+    AddressKind, CloudConfig, CloudKind, Config, ConfigError, ConfigFault, DestinationConfig,
+    HostConfig, HostKeyPolicy, IdentityConfig, Order, Period, PublishConfig, Rate, RolloutConfig,
+    Share, SnapshotConfig, SshConfig, StateConfig, SyncConfig, ValueError, nearest,
 };
 pub use id::{Digest, Generation, ParseIdError, ReleaseId};
 pub use manifest::{

@@ -38,9 +38,11 @@ pub struct SshTarget {
     pub user: String,
     /// The name under which the host's key is known, where that is not the address (an instance id).
     pub key_name: Option<String>,
+    /// How SSH is spoken to this host, where [`Options::ssh`](crate::Options::ssh) is not to hold.
+    pub ssh: Option<Box<SshOptions>>,
 }
 
-/// How SSH is spoken, the same for all hosts of a fleet.
+/// How SSH is spoken; as a rule the same for all hosts of a fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshOptions {
     /// What proves to hosts who we are.

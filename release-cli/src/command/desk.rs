@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use release_core::escape;
 use release_sync::{Event, Generation, Host, HostState, Monitor, Options, Source, scan};
 
-use crate::context::Environment;
+use crate::context::{Deployment, Environment};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::state::{DeployLock, State};
@@ -53,6 +53,16 @@ impl Desk {
                     return Ok(lock);
                 }
             }
+        }
+    }
+
+    /// Says what the file asks for and nobody looks at.
+    pub(super) fn note_unasked(&self, deployment: &Deployment) {
+        if let Some(groups) = &deployment.unasked {
+            self.screen.note(&format!(
+                "note: with `cloud.kind = \"none\"` nobody asks for the instances of {groups}; the hosts are \
+                 those of the file"
+            ));
         }
     }
 

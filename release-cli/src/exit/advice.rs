@@ -29,7 +29,13 @@ fn no_advice(kind: &'static str) -> Advice {
 /// What is to be said about a failure of a command.
 pub(crate) fn of_failure(failure: &Failure) -> Advice {
     match failure {
-        Failure::Typed(_) => advice("usage", "see `release-cli --help`"),
+        Failure::Typed { hint, .. } => advice("usage", hint),
+        Failure::NoCloud { .. } => advice("usage", "name hosts of the file with --host"),
+        Failure::NotBuilt { instead, .. } => advice("not-built", *instead),
+        Failure::Output { .. } => advice(
+            "output",
+            "make room where it goes; `release-cli status` shows what the hosts have",
+        ),
         Failure::NoConfig { .. } => advice(
             "no-config",
             "write a release.toml with `source`, `destination.path` and a `[[host]]`, or name one with \
@@ -86,7 +92,7 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
         Failure::Interrupted => no_advice("interrupted"),
         Failure::NoAgent(_) => advice(
             "no-agent",
-            "release-agent belongs beside release-cli: `cargo build -p release-sync --bin release-agent`",
+            "release-agent belongs beside release-cli; `./dev build` puts both into target/dist",
         ),
         Failure::Demo { .. } => {
             advice("demo", "the demo needs a few MB in the temporary directory")
@@ -182,7 +188,14 @@ fn of_way(error: &Error) -> Option<Advice> {
         Error::Spawn { .. } => no_advice("spawn"),
         Error::NoAgent { architecture, .. } => advice(
             "no-agent",
-            format!("build release-agent for {architecture} and put it there"),
+            format!(
+                "`./dev build` on a machine with {architecture} makes one, in target/dist: put it there"
+            ),
+        ),
+        Error::NoCommand { .. } => advice(
+            "no-command",
+            "`ssh.user` needs a login shell there that runs commands, such as /bin/sh; a forced command \
+             must start `release-agent serve`",
         ),
         Error::Bootstrap { .. } => advice(
             "bootstrap",

@@ -90,6 +90,12 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", thousands(number))
 }
 
+/// `1 entry`, `1,200 entries`.
+pub(super) fn entries(number: u64) -> String {
+    let noun = if number == 1 { "entry" } else { "entries" };
+    format!("{} {noun}", thousands(number))
+}
+
 /// `a, b and 3 others`: the first five, and how many more.
 pub(super) fn list(names: &[&str]) -> String {
     let (shown, rest) = names.split_at(names.len().min(5));
@@ -155,6 +161,10 @@ mod tests {
         assert_eq!(count(0, "file"), "0 files");
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(1_234_567, "file"), "1,234,567 files");
+        assert_eq!(
+            (entries(1), entries(2)),
+            ("1 entry".into(), "2 entries".into())
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A table of the file, read key by key.
 
+use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
@@ -35,7 +36,6 @@ impl<'t> Reader<'t> {
             let full = full_name(name, key.get_ref());
             let fault = match standing(name, key.get_ref()) {
                 Standing::Known => continue,
-                Standing::Later => ConfigFault::NotHere { what: full },
                 Standing::Unknown(nearest) => ConfigFault::UnknownKey { key: full, nearest },
             };
             return Err(ConfigError::at(text, key.span().start, fault));
@@ -136,6 +136,35 @@ impl<'t> Reader<'t> {
                 None => Err(self.wrong_type(key, SHAPE, element)),
             })
             .collect()
+    }
+
+    /// A table whose keys are anything, and whose values are texts.
+    pub(super) fn text_map(&self, key: &str) -> Result<BTreeMap<String, String>, ConfigError> {
+        const SHAPE: &str = "a table of texts";
+        let table = self.read(key, SHAPE, DeValue::as_table)?;
+        table
+            .into_iter()
+            .flat_map(|table| table.iter())
+            .map(|(name, value)| match value.get_ref().as_str() {
+                Some(text) => Ok((name.get_ref().to_string(), text.to_owned())),
+                None => Err(self.wrong_type(key, SHAPE, value)),
+            })
+            .collect()
+    }
+
+    /// Texts that say something more exact; `None` where there is no such key.
+    pub(super) fn parse_all<T>(&self, key: &str) -> Result<Option<Vec<T>>, ConfigError>
+    where
+        T: FromStr<Err = ValueError>,
+    {
+        if self.value(key).is_none() {
+            return Ok(None);
+        }
+        let texts = self.texts(key)?;
+        let values: Result<Vec<T>, _> = texts.iter().map(|text| text.parse()).collect();
+        values
+            .map(Some)
+            .map_err(|ValueError(reason)| self.refuse(key, reason))
     }
 
     /// A text that says something more exact.

@@ -20,7 +20,7 @@ use crate::agent::{Received, receive};
 use crate::session::error_of;
 use crate::transport::{Transport, Waker};
 use crate::wire::{self, Begin, Purpose, Supply, ToAgent, control};
-use crate::{Counts, Error, Event, Host, HostReport, HostState, Monitor, Options, Outcome, Reach};
+use crate::{Counts, Error, Event, Host, HostReport, HostState, Monitor, Options, Outcome};
 
 /// Bytes from the host that the receiver has not taken yet, at most.
 const BACKLOG: usize = 8 << 20;
@@ -88,9 +88,7 @@ fn bring(
     counts: &mut Counts,
 ) -> Result<Received, Error> {
     super::check_patterns(options)?;
-    if matches!(host.reach, Reach::Ssh(_)) && options.ssh.is_none() {
-        return Err(Error::NoSshOptions(host.name.clone()));
-    }
+    options.ssh_of(host)?;
     let tell = |state| {
         monitor.event(Event::State {
             host: &host.name,
