@@ -40,7 +40,7 @@ pub(crate) fn run(argv: impl Iterator<Item = OsString>, environment: Environment
     match screen.lost() {
         Some(source) => {
             screen.failed(&Failure::Output { source });
-            exit.without_output(matches!(args.verb, Verb::Deploy(_) | Verb::Pull(_)))
+            exit.without_output(false)
         }
         None => exit,
     }

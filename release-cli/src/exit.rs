@@ -43,10 +43,10 @@ impl Exit {
         }
     }
 
-    /// How a command ends whose words were lost. What it did is done, but nobody can know of it.
-    pub(crate) fn without_output(self, may_have_changed: bool) -> Self {
+    /// How a command ends whose words were lost: nobody can know what it did.
+    pub(crate) fn without_output(self, changed: bool) -> Self {
         match self {
-            Self::Done if may_have_changed => Self::Partial,
+            Self::Done if changed => Self::Partial,
             Self::Done => Self::Failed,
             other => other,
         }

@@ -156,7 +156,8 @@ pub(crate) fn screen(global: &Global, environment: &Environment, terse: bool) ->
             Color::Never => false,
         })
     };
-    let errors = Errors::new(stderr(), paint(environment.stderr_is_terminal));
+    let columns = || Extent::of(stderr()).map(|extent| extent.columns);
+    let errors = Errors::new(stderr(), paint(environment.stderr_is_terminal)).on(columns);
     if global.json {
         return Arc::new(Json::new(stdout(), errors, Timestamp::now));
     }
@@ -171,7 +172,7 @@ pub(crate) fn screen(global: &Global, environment: &Environment, terse: bool) ->
     if volume == Volume::Normal && environment.stderr_is_terminal && !environment.is_dumb {
         let paint = paint(true);
         let live = Live::new(paint);
-        let errors = Errors::new(live.above(), paint);
+        let errors = Errors::new(live.above(), paint).on(columns);
         return Arc::new(Lines::new(stdout(), results, extent, errors, volume).drawing(live));
     }
     Arc::new(Lines::new(stdout(), results, extent, errors, volume))

@@ -121,9 +121,12 @@ Examples:
   release-cli --json plan | jq 'select(.event == \"host\") | {host, deleted}'
 
 --itemize shows each path after the letters of rsync's %i: what happens
-(< sent, c made, h linked, . attributes only, *deleting), the kind (f, d, L,
-D, S), and what differs (c content, s size, t time, p permissions, o owner,
-g group; all +: it is new).")]
+(< sent, c made there, . attributes only, *deleting), the kind (f, d, L), and
+what differs (c content, s size, t time, p permissions, o owner, g group; all
++: it is new). It says what `rsync -aic --delete` would, but for this: a file
+whose content the host has elsewhere is `c`, since it isn't sent; what gives
+way to an entry of another kind is listed as deleted, too; and odd bytes in
+names are \\xNN.")]
 pub(crate) struct PlanArgs {
     /// Show each path that would change, too
     #[arg(short, long)]

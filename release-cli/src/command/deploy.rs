@@ -59,9 +59,9 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
         // The hosts are what they are, whether it can be written down or not.
         desk.screen.failed(&failure);
     }
-    desk.screen.finished(&report, verdict);
+    let exit = desk.finish(&report, verdict);
     note_pointer(desk, &deployment, &report);
-    Ok(verdict.exit)
+    Ok(exit)
 }
 
 struct Push<'d> {

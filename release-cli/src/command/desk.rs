@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use release_core::escape;
-use release_sync::{Event, Generation, Host, HostState, Monitor, Options, Source, scan};
+use release_sync::{
+    Event, Generation, Host, HostReport, HostState, Monitor, Options, Outcome, Report, Source, scan,
+};
 
 use crate::context::{Deployment, Environment};
+use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::state::{DeployLock, State};
@@ -54,6 +57,19 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Tells that a run is over, and how the command ends with that.
+    pub(super) fn finish(&self, report: &Report, verdict: Verdict) -> Exit {
+        self.screen.finished(report, verdict);
+        let Some(source) = self.screen.lost() else {
+            return verdict.exit;
+        };
+        self.screen.failed(&Failure::Output { source });
+        let is_change = |host: &HostReport| host.outcome == Outcome::Committed;
+        verdict
+            .exit
+            .without_output(report.hosts.iter().any(is_change))
     }
 
     /// Says what the file asks for and nobody looks at.

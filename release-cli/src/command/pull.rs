@@ -42,8 +42,7 @@ pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result
     };
     let interrupted = desk.interrupts.interrupted();
     let verdict = Verdict::of(Aim::Push, interrupted, &report, &HashSet::new());
-    desk.screen.finished(&report, verdict);
-    Ok(verdict.exit)
+    Ok(desk.finish(&report, verdict))
 }
 
 /// An interrupt doesn't wait for the end: what the source is by then, the next pull completes.

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use release_core::ConfigFault;
 use release_sync::Error;
 
 use crate::failure::Failure;
@@ -42,7 +43,12 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
              --config FILE",
         ),
         Failure::ConfigUnreadable { .. } => no_advice("config-unreadable"),
-        Failure::Config { .. } => no_advice("config"),
+        Failure::Config { source, .. } => match source.fault {
+            ConfigFault::NotHere { .. } => {
+                advice("config", "take another value, or leave the key out")
+            }
+            _ => no_advice("config"),
+        },
         Failure::Unsaid { flag, key, .. } => advice(
             "usage",
             format!("give {flag}, or `{key}` in the configuration"),
@@ -186,6 +192,10 @@ fn of_way(error: &Error) -> Option<Advice> {
             "check `ssh.user` and `ssh.identity`, and that the public key is in authorized_keys there",
         ),
         Error::Spawn { .. } => no_advice("spawn"),
+        Error::NoAgent { architecture, .. } if architecture == std::env::consts::ARCH => advice(
+            "no-agent",
+            "release-agent belongs beside release-cli; `./dev build` puts both into target/dist",
+        ),
         Error::NoAgent { architecture, .. } => advice(
             "no-agent",
             format!(

@@ -47,7 +47,7 @@ pub enum ConfigFault {
         reason: String,
     },
     /// A value that means something, though not to this build.
-    #[error("this build can't do `{what}` yet")]
+    #[error("this version can't do `{what}` yet")]
     NotHere {
         /// The key and its value.
         what: String,

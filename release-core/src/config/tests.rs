@@ -257,7 +257,7 @@ fn what_this_build_cannot_do_is_refused_and_not_ignored() {
         ),
     ] {
         let refusal = refusal(text);
-        let end = format!(": this build can't do `{what}` yet");
+        let end = format!(": this version can't do `{what}` yet");
         assert!(refusal.ends_with(&end), "{refusal}");
     }
 }
