@@ -211,6 +211,73 @@ fn a_reader_that_went_away_does_no_harm() {
     }
 }
 
+/// A file of events that lacks the last ones must not pass for a whole one.
+#[test]
+fn output_that_has_no_room_is_an_error() {
+    let place = Place::new(NOBODY);
+    fs::create_dir(place.path().join("app")).unwrap();
+    fs::write(place.path().join("app/a"), "content").unwrap();
+    fs::write(place.path().join("known_hosts"), "").unwrap();
+    // All went well, as far as anybody knows: there is nothing to try again, and so nothing to fail at.
+    place.run(&["deploy", "--no-snapshot"]);
+    let last = place.path().join("state/last-deploy.json");
+    let text = fs::read_to_string(&last).unwrap();
+    fs::write(&last, text.replace("\"well\": false", "\"well\": true")).unwrap();
+    let again = ["deploy", "--no-snapshot", "--retry-failed"];
+    for words in [
+        &again[..],
+        &[&["--json"], &again[..]].concat(),
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        assert_eq!(place.run(words).status.code(), Some(0), "{words:?}");
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = place.command(words).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {output:?}");
+        assert!(said(&output).contains("No space left"), "{words:?}");
+    }
+}
+
+#[test]
+fn what_needs_a_cloud_or_is_not_built_is_a_usage_error() {
+    let place = Place::new(CONFIG);
+    for (words, message) in [
+        (&["--group", "web", "db"][..], "`--group` has no meaning"),
+        (&["--region", "eu-west-1"], "`--region` has no meaning"),
+        (
+            &["--max-delete", "-1"],
+            "it is a whole number, and not below 0",
+        ),
+        (
+            &["--lock-wait", "-1"],
+            "it is a whole number, and not below 0",
+        ),
+        (&["--wave", "0%"], "can't do `--wave 0%` yet"),
+        (&["--max-failures", "0"], "can't do `--max-failures 0` yet"),
+        (&["--dest", ""], "a value is required for '--dest <DIR>'"),
+        (&["--host", ""], "no host is called ``"),
+    ] {
+        for verb in [&["deploy", "--no-snapshot"][..], &["plan"]] {
+            let output = place.run(&[&["--json"], verb, words].concat());
+            assert_eq!(output.status.code(), Some(2), "{words:?}: {output:?}");
+            let events = events(&output);
+            assert_eq!(events.len(), 1);
+            let told = events[0]["message"].as_str().unwrap();
+            assert!(told.contains(message), "{words:?}: {told}");
+            assert!(events[0]["hint"].is_string(), "{words:?}");
+            let said = said(&output);
+            assert!(
+                said.starts_with("error: ") && said.contains("\nhint: "),
+                "{said}"
+            );
+            assert!(
+                !place.path().join("state").exists(),
+                "refused before anything is made"
+            );
+        }
+    }
+}
+
 #[test]
 fn colours_come_only_where_they_are_wanted() {
     let place = Place::new("");
