@@ -41,11 +41,11 @@ fn differ(source: &Path, host: &Path) {
         for name in [
             "same", "mode", "owner", "content", "size", "in/same", "in", "closed",
         ] {
-            tree::set_mtime(&tree.join(name), 1_600_000_000, 0);
+            tree::set_mtime(tree.join(name), 1_600_000_000, 0);
         }
     }
-    tree::set_mtime(&source.join("time"), 1_600_000_000, 1);
-    tree::set_mtime(&host.join("time"), 1_600_000_000, 2);
+    tree::set_mtime(source.join("time"), 1_600_000_000, 1);
+    tree::set_mtime(host.join("time"), 1_600_000_000, 2);
     fs::set_permissions(host.join("mode"), Permissions::from_mode(0o600)).unwrap();
     fs::set_permissions(host.join("closed"), Permissions::from_mode(0o700)).unwrap();
     lchown(host.join("owner"), Some(1), Some(1)).unwrap();

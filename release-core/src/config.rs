@@ -4,6 +4,7 @@
 //! nothing in the file is passed over in silence. What only a command can know (whether a source is
 //! needed, where the state of a user without a home goes) is left to it.
 
+mod boot;
 mod cloud;
 mod error;
 mod publication;
@@ -18,7 +19,10 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-pub use cloud::{AddressKind, CloudConfig, CloudKind};
+pub use boot::{
+    BootCloud, BootConfig, BootError, BootSettings, KeySource, OnFailure, PointerUrl, Verify,
+};
+pub use cloud::{CloudConfig, CloudKind};
 pub use error::{ConfigError, ConfigFault};
 pub use publication::{PublishConfig, SnapshotConfig};
 use reader::Reader;

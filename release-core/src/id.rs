@@ -1,9 +1,16 @@
 //! Numbers and digests that name things.
 
+mod cloud;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use cloud::{
+    AccountId, DeviceName, GroupName, HookName, InstanceId, Label, ParseNameError, Region,
+    SnapshotId, VolumeId, Zone,
+};
 
 /// A BLAKE3 digest of some content: 32 bytes, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -218,7 +218,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::{Outcome, scan};
+    use crate::{Outcome, Reach, scan};
 
     fn excluding(count: usize, length: usize) -> Options {
         let pattern = |number| format!("/{number:0>length$}", length = length - 1);

@@ -1,8 +1,12 @@
 //! Who receives, and how they are reached.
 
+mod connect;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use self::connect::{Connect, Connector, Streams};
 
 /// A machine, or a folder, that receives a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,14 +19,38 @@ pub struct Host {
     pub reach: Reach,
 }
 
+impl Host {
+    /// A directory on this machine.
+    pub fn local(name: impl Into<String>, destination: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            destination: destination.into(),
+            reach: Reach::Local,
+        }
+    }
+
+    /// A directory on a machine that is reached over SSH. The host is called by its address, which
+    /// [`name`](Self::name) changes: two users or ports of one address need two names.
+    pub fn ssh(target: SshTarget, destination: impl Into<PathBuf>) -> Self {
+        Self {
+            name: target.address.clone(),
+            destination: destination.into(),
+            reach: Reach::Ssh(target),
+        }
+    }
+}
+
 /// How a host is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reach {
     /// Over SSH; the agent is put there if it is missing.
     Ssh(SshTarget),
     /// A child process that speaks the agent's protocol on its standard input and output: the program
     /// and its arguments.
     Command(Vec<OsString>),
+    /// By a way that the caller brings.
+    Custom(Connector),
     /// This machine, this process: the destination is a local directory.
     Local,
 }
@@ -40,6 +68,19 @@ pub struct SshTarget {
     pub key_name: Option<String>,
     /// How SSH is spoken to this host, where [`Options::ssh`](crate::Options::ssh) is not to hold.
     pub ssh: Option<Box<SshOptions>>,
+}
+
+impl SshTarget {
+    /// A user at an address, on port 22.
+    pub fn new(user: impl Into<String>, address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            port: 22,
+            user: user.into(),
+            key_name: None,
+            ssh: None,
+        }
+    }
 }
 
 /// How SSH is spoken; as a rule the same for all hosts of a fleet.
@@ -65,6 +106,28 @@ pub struct SshOptions {
     pub agents: PathBuf,
     /// Where the agent is kept on a host, relative to the home directory unless it is absolute.
     pub agent_directory: String,
+}
+
+impl SshOptions {
+    /// What a careful caller wants: unknown host keys are refused, connecting may take 20 s, and the agent
+    /// is kept in `.cache/release-sync` of the user's home directory on a host.
+    ///
+    /// `agents` is the directory on this machine where the agents lie that are put on hosts.
+    pub fn new(
+        identity: Identity,
+        known_hosts: impl Into<PathBuf>,
+        agents: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            identity,
+            known_hosts: known_hosts.into(),
+            host_keys: HostKeys::Strict,
+            proxy_command: None,
+            connect_timeout: Duration::from_secs(20),
+            agents: agents.into(),
+            agent_directory: String::from(".cache/release-sync"),
+        }
+    }
 }
 
 /// What proves to a host who we are.

@@ -17,6 +17,7 @@ mod memory;
 mod pipe;
 #[cfg(feature = "ssh")]
 mod ssh;
+mod streams;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -29,6 +30,7 @@ pub(crate) use pipe::PipeTransport;
 pub(crate) use ssh::rig as ssh_rig;
 #[cfg(feature = "ssh")]
 pub(crate) use ssh::{SshSession, SshTransport};
+pub(crate) use streams::over_streams;
 pub(crate) use text::harmless;
 pub(crate) use waker::Waker;
 

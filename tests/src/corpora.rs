@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::target;
+
 /// Two releases of one thing, unpacked, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Corpus {
@@ -76,12 +78,7 @@ impl Corpus {
 
 /// Where corpora are kept from run to run.
 fn place() -> PathBuf {
-    let this = std::env::current_exe().expect("a test knows where it is");
-    let target = this
-        .ancestors()
-        .nth(3)
-        .expect("a test is in target/PROFILE/deps");
-    let place = target.join("corpora");
+    let place = target::directory().join("corpora");
     fs::create_dir_all(&place).expect("the target directory can be written");
     place
 }

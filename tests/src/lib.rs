@@ -11,17 +11,30 @@
 //! | [`engine`] | the library, for what its program has no words for |
 //! | [`scene`] | all of these together: a source, hosts, an operator |
 //! | [`corpora`] | pairs of real releases from public registries |
+//! | [`ec2`] | EC2 and Auto Scaling with their moods: a proxy before moto that also writes down every call |
+//! | [`boto`] | boto3, the independent client that sets scenes and judges |
+//! | [`group`] | an Auto Scaling group whose instances are hosts of [`sshd`] |
+//! | [`imds`] | the metadata service of an instance, version 2 |
+//! | [`volumes`] | EBS on loop devices, and machines in which they show up |
 //!
 //! Rigs panic: to a test, a rig that doesn't stand is a failure like any other, and says what it missed.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+pub mod boto;
 pub mod cli;
 pub mod corpora;
+pub mod ec2;
 pub mod engine;
+pub mod group;
+mod http;
+pub mod imds;
 pub mod judge;
 mod loopback;
+mod moto;
 pub mod proxy;
 pub mod scene;
 pub mod snapshot;
 pub mod sshd;
+mod target;
 pub mod tree;
+pub mod volumes;

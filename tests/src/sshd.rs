@@ -19,8 +19,9 @@ use tempfile::TempDir;
 
 use crate::loopback;
 
-/// Hosts that share a path, a client's key and a known_hosts file. The key lets in root, and `www`.
-#[derive(Debug)]
+/// Hosts that share a path, a client's key and a known_hosts file. The key lets in root, and `www`. Clones
+/// are the same rack.
+#[derive(Clone, Debug)]
 pub struct Rack(Arc<Shared>);
 
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct SshdOptions {
     pub login_shell: Option<PathBuf>,
     /// The shared path is a tmpfs of this many bytes: a disk that is easily full.
     pub disk: Option<u64>,
+    /// Where it listens. Default: a free port of some address.
+    pub address: Option<SocketAddr>,
     /// Addresses on which it listens besides its own, at most 15: it may pass for as many hosts.
     pub more_addresses: usize,
 }
@@ -115,7 +118,7 @@ impl Rack {
             fs::create_dir_all(folder.join(below)).expect("a folder can be made");
         }
         generate_key(&folder.join("host_key"));
-        let address = loopback::free(10);
+        let address = options.address.unwrap_or_else(|| loopback::free(10));
         let more_addresses: Vec<_> = (0..options.more_addresses)
             .map(|_| loopback::free(10))
             .collect();
@@ -192,11 +195,16 @@ impl Sshd {
     /// Writes this host's key into the rack's known_hosts, as the key of whoever answers at `address`: a
     /// proxy, say.
     pub fn trust_as(&self, address: SocketAddr) {
-        let key = fs::read_to_string(self.folder.join("host_key.pub")).expect("a key was made");
+        let key = self.public_key();
         let file = self.rack.folder.path().join("known_hosts");
         let mut known = fs::read_to_string(&file).expect("known_hosts is there");
         known += &format!("[{}]:{} {key}", address.ip(), address.port());
         fs::write(file, known).expect("known_hosts can be written");
+    }
+
+    /// This host's public key: a line as `ssh-keygen` writes it.
+    pub fn public_key(&self) -> String {
+        fs::read_to_string(self.folder.join("host_key.pub")).expect("a key was made")
     }
 
     /// Runs a shell line inside the host, and fails if that fails. For what an administrator might do

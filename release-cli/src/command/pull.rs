@@ -69,7 +69,7 @@ fn place(host: &Host) -> String {
     let path = harmless_path(&host.destination);
     match &host.reach {
         Reach::Ssh(target) => format!("{}@{}:{path}", target.user, target.address),
-        Reach::Command(_) | Reach::Local => format!("{}:{path}", host.name),
+        _ => format!("{}:{path}", host.name),
     }
 }
 

@@ -55,7 +55,12 @@ impl File {
         let CloudKind::None = cloud.kind;
         let tags = cloud.group_tags.iter();
         let tags = tags.map(|(key, value)| format!("{key}={value}"));
-        let groups: Vec<_> = cloud.groups.iter().cloned().chain(tags).collect();
+        let groups: Vec<_> = cloud
+            .groups
+            .iter()
+            .map(ToString::to_string)
+            .chain(tags)
+            .collect();
         (!groups.is_empty()).then(|| groups.join(", "))
     }
 }

@@ -95,8 +95,11 @@ fn each_kind_alone() {
     );
 }
 
+/// What came of one host.
+type Fate = fn() -> (Outcome, Option<Error>);
+
 /// What may come of a run's hosts, apart from being as asked; any of it together with any other.
-const FAULTS: [(&str, fn() -> (Outcome, Option<Error>)); 6] = [
+const FAULTS: [(&str, Fate); 6] = [
     ("interrupted", || failed(Error::Cancelled)),
     ("usage", || failed(usage())),
     ("locked", || failed(locked())),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::ConfigError;
 use super::reader::Reader;
+use crate::cloud::AddressKind;
+use crate::{GroupName, Region};
 
 /// `[cloud]`. With [`CloudKind::None`] the rest of it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,9 +14,9 @@ pub struct CloudConfig {
     /// Which cloud it is.
     pub kind: CloudKind,
     /// The region of the groups.
-    pub region: Option<String>,
+    pub region: Option<Region>,
     /// Auto Scaling groups whose instances are hosts.
-    pub groups: Vec<String>,
+    pub groups: Vec<GroupName>,
     /// As well: groups that carry all of these tags.
     pub group_tags: BTreeMap<String, String>,
     /// By which of its addresses an instance is reached. Default: the private one.
@@ -29,22 +31,6 @@ pub enum CloudKind {
     /// Nowhere, and there are no snapshots. The default.
     #[default]
     None,
-}
-
-/// By which of its addresses an instance is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AddressKind {
-    /// The private IPv4 address.
-    #[default]
-    PrivateIp,
-    /// The public IPv4 address.
-    PublicIp,
-    /// The private name.
-    PrivateDns,
-    /// The public name.
-    PublicDns,
-    /// The IPv6 address.
-    Ipv6,
 }
 
 impl CloudConfig {
@@ -63,8 +49,8 @@ impl CloudConfig {
         ];
         Ok(Self {
             kind: table.choice("kind", &kinds)?.unwrap_or_default(),
-            region: table.text("region")?,
-            groups: table.texts("groups")?,
+            region: table.parse("region")?,
+            groups: table.parse_all("groups")?.unwrap_or_default(),
             group_tags: table.text_map("group_tags")?,
             address: table.choice("address", &addresses)?.unwrap_or_default(),
             root: table.text("root")?.map(PathBuf::from),

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::reader::Reader;
 use super::{ConfigError, period};
+use crate::VolumeId;
 
 /// `[snapshot]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotConfig {
     /// The volume behind the source.
-    pub volume: Option<String>,
+    pub volume: Option<VolumeId>,
     /// How many generations are kept. Default: 10.
     pub keep: u64,
     /// Freeze the file system while the snapshot is begun. Default: `true`.
@@ -35,13 +36,9 @@ pub struct PublishConfig {
 
 impl SnapshotConfig {
     pub(super) fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
-        let volume = table.text("volume")?;
-        if volume.as_ref().is_some_and(|id| !id.starts_with("vol-")) {
-            return Err(table.refuse("volume", "a volume's id begins with `vol-`"));
-        }
         let freeze = [("on", Some(true)), ("off", Some(false))];
         Ok(Self {
-            volume,
+            volume: table.parse("volume")?,
             keep: table.number("keep", 1..=10_000)?.unwrap_or(10),
             freeze: table.choice("freeze", &freeze)?.unwrap_or(true),
             freeze_timeout: period(table, "freeze_timeout", Duration::from_secs(20))?,

@@ -1,6 +1,7 @@
 //! A table of the file, read key by key.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
@@ -8,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::schema::{Standing, full_name, standing};
-use super::{ConfigError, ConfigFault, ValueError};
+use super::{ConfigError, ConfigFault};
 
 /// One table. A table that is missing in the file reads as one without keys.
 pub(super) struct Reader<'t> {
@@ -155,7 +156,7 @@ impl<'t> Reader<'t> {
     /// Texts that say something more exact; `None` where there is no such key.
     pub(super) fn parse_all<T>(&self, key: &str) -> Result<Option<Vec<T>>, ConfigError>
     where
-        T: FromStr<Err = ValueError>,
+        T: FromStr<Err: Display>,
     {
         if self.value(key).is_none() {
             return Ok(None);
@@ -164,18 +165,18 @@ impl<'t> Reader<'t> {
         let values: Result<Vec<T>, _> = texts.iter().map(|text| text.parse()).collect();
         values
             .map(Some)
-            .map_err(|ValueError(reason)| self.refuse(key, reason))
+            .map_err(|reason| self.refuse(key, reason.to_string()))
     }
 
     /// A text that says something more exact.
     pub(super) fn parse<T>(&self, key: &str) -> Result<Option<T>, ConfigError>
     where
-        T: FromStr<Err = ValueError>,
+        T: FromStr<Err: Display>,
     {
         self.string(key)?
             .map(|text| {
                 text.parse()
-                    .map_err(|ValueError(reason)| self.refuse(key, reason))
+                    .map_err(|reason: T::Err| self.refuse(key, reason.to_string()))
             })
             .transpose()
     }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cloud::AddressKind;
 
 fn refusal(text: &str) -> String {
     Config::parse(text).unwrap_err().to_string()
@@ -89,7 +90,7 @@ fn everything_said_is_heard() {
         order = "snapshot-first"
         deadline = "5m"
         [snapshot]
-        volume = "vol-0123"
+        volume = "vol-0123456789abcdef0"
         keep = 3
         freeze = "off"
         freeze_timeout = "5s"
@@ -133,8 +134,8 @@ fn everything_said_is_heard() {
         },
         cloud: CloudConfig {
             kind: CloudKind::None,
-            region: Some("eu-west-1".into()),
-            groups: vec!["web".into()],
+            region: Some("eu-west-1".parse().unwrap()),
+            groups: vec!["web".parse().unwrap()],
             group_tags: [("role".to_owned(), "web".to_owned())].into(),
             address: AddressKind::Ipv6,
             root: Some("fleet".into()),
@@ -174,7 +175,7 @@ fn everything_said_is_heard() {
             deadline: Duration::from_secs(300),
         },
         snapshot: SnapshotConfig {
-            volume: Some("vol-0123".into()),
+            volume: Some("vol-0123456789abcdef0".parse().unwrap()),
             keep: 3,
             freeze: false,
             freeze_timeout: Duration::from_secs(5),
@@ -313,7 +314,7 @@ fn values_are_checked() {
             "rollout.max_failures = 3",
             "is a text in quotes, not integer",
         ),
-        ("snapshot.volume = \"web\"", "begins with `vol-`"),
+        ("snapshot.volume = \"web\"", "is not a volume's id"),
         ("snapshot.freeze = true", "is a text in quotes, not boolean"),
         ("publish.listen = \"8080\"", "it is an address and a port"),
         (

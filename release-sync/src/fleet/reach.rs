@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bootstrap::{AgentFiles, Bootstrap};
-use crate::transport::{PipeTransport, SshSession, Transport, memory_pair};
+use crate::transport::{PipeTransport, SshSession, Transport, memory_pair, over_streams};
 use crate::wire::MAGIC;
 use crate::{Error, Host, Options, Reach};
 
@@ -52,6 +52,19 @@ pub(super) fn reach(
             let transport = Box::new(PipeTransport::spawn(words)?);
             Ok(Reached {
                 transport,
+                agent_bytes: 0,
+                noise: Vec::new(),
+                opened: false,
+            })
+        }
+        Reach::Custom(connector) => {
+            let failed = |source| Error::Transport {
+                doing: "connecting",
+                source,
+            };
+            let streams = connector.connect(host).map_err(failed)?;
+            Ok(Reached {
+                transport: Box::new(over_streams(streams).map_err(failed)?),
                 agent_bytes: 0,
                 noise: Vec::new(),
                 opened: false,

@@ -41,7 +41,7 @@ fn place(host: &Host) -> String {
             target.address, target.port, target.user
         ),
         Reach::Command(_) => "a command on this machine".to_owned(),
-        Reach::Local => "this machine".to_owned(),
+        _ => "this machine".to_owned(),
     }
 }
 

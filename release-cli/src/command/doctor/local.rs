@@ -57,7 +57,7 @@ fn identities(checkup: &Checkup) -> Vec<&Identity> {
     for host in &checkup.hosts {
         let own = match &host.reach {
             Reach::Ssh(target) => target.ssh.as_deref(),
-            Reach::Command(_) | Reach::Local => None,
+            _ => None,
         };
         let identity = &own.unwrap_or(&checkup.ssh).identity;
         if !identities.contains(&identity) {

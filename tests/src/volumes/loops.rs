@@ -1,0 +1,89 @@
+//! Loop devices, and the mounts of them.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::succeed;
+
+/// A loop device. It ends when it is dropped, or as soon as nothing is mounted from it any more.
+#[derive(Debug)]
+pub(super) struct Loop(PathBuf);
+
+impl Loop {
+    /// A new one, of an image.
+    pub(super) fn of(image: &Path) -> Self {
+        let made = succeed(
+            Command::new("losetup")
+                .args(["--find", "--show"])
+                .arg(image),
+        );
+        Self(made.trim_end().into())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The device's number.
+    pub(super) fn number(&self) -> u64 {
+        let metadata = fs::metadata(&self.0).expect("a loop device is there");
+        metadata.rdev()
+    }
+
+    /// Ends every mount of it in this mount namespace.
+    pub(super) fn unmount(&self) {
+        let number = self.number();
+        let number = format!(
+            "{}:{}",
+            rustix::fs::major(number),
+            rustix::fs::minor(number)
+        );
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        for point in mount_points(&mounts, &number) {
+            // Frozen, it could not be unmounted; mostly it isn't.
+            let _ = (Command::new("fsfreeze").arg("-u").arg(&point)).output();
+            // Lazily: somebody may stand in there.
+            let _ = Command::new("umount").arg("-l").arg(&point).output();
+        }
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = Command::new("losetup").arg("-d").arg(&self.0).output();
+    }
+}
+
+/// Ends all loop devices whose images are in a folder, and their mounts.
+pub(super) fn release_all_below(folder: &Path) {
+    for (device, image) in all() {
+        if image.starts_with(folder) {
+            Loop(device).unmount();
+        }
+    }
+}
+
+/// All loop devices that are in use, and their images.
+pub(super) fn all() -> Vec<(PathBuf, PathBuf)> {
+    let blocks = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    blocks
+        .filter_map(|block| {
+            let image = fs::read_to_string(block.path().join("loop/backing_file")).ok()?;
+            let device = Path::new("/dev").join(block.file_name());
+            Some((device, image.trim_end().into()))
+        })
+        .collect()
+}
+
+/// Where a device is mounted, the last mount first. The fields of a line: id, parent, device, root, point …
+fn mount_points(mountinfo: &str, number: &str) -> Vec<String> {
+    let mut points: Vec<_> = (mountinfo.lines())
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .filter(|fields| fields.get(2) == Some(&number))
+        .filter_map(|fields| Some((*fields.get(4)?).to_owned()))
+        .collect();
+    points.reverse();
+    points
+}

@@ -1,0 +1,95 @@
+//! Where a machine looks for its devices: a `/sys` and a `/dev` of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+/// A machine's view of its devices. Clones are the same view.
+#[derive(Clone, Debug)]
+pub struct Machine(Arc<View>);
+
+#[derive(Debug)]
+struct View {
+    name: String,
+    sys: PathBuf,
+    dev: PathBuf,
+}
+
+impl Machine {
+    pub(super) fn new(name: &str, folder: &Path) -> Self {
+        let folder = folder.join(name);
+        let [sys, dev] = ["sys", "dev"].map(|part| folder.join(part));
+        fs::create_dir_all(sys.join("block")).expect("a folder can be made");
+        fs::create_dir_all(&dev).expect("a folder can be made");
+        let name = name.to_owned();
+        Self(Arc::new(View { name, sys, dev }))
+    }
+
+    /// What it is called: an instance's id.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// In place of `/sys`.
+    pub fn sys(&self) -> &Path {
+        &self.0.sys
+    }
+
+    /// In place of `/dev`.
+    pub fn dev(&self) -> &Path {
+        &self.0.dev
+    }
+
+    /// Puts a disk in that is another volume's, or nobody's, under the next free name; returns the name.
+    /// `serial` is as the kernel shows it, padding and all.
+    pub fn insert(&self, serial: &str, number: u64) -> String {
+        let name = (0..)
+            .map(|number| format!("nvme{number}n1"))
+            .find(|name| !self.block(name).exists())
+            .expect("numbers don't end");
+        // As in the kernel's, `block/NAME/device` is the controller. The node comes first: who sees the
+        // entry may open it.
+        mknodat(
+            CWD,
+            self.0.dev.join(&name),
+            FileType::BlockDevice,
+            Mode::RUSR | Mode::WUSR,
+            number,
+        )
+        .expect("root can make devices");
+        let block = self.block(&name);
+        let hidden = self.0.sys.join(format!("new-{name}"));
+        fs::create_dir_all(hidden.join("device")).expect("a folder can be made");
+        let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+        for (file, text) in [
+            ("device/serial", format!("{serial}\n")),
+            (
+                "device/model",
+                "Amazon Elastic Block Store              \n".into(),
+            ),
+            ("dev", format!("{major}:{minor}\n")),
+        ] {
+            fs::write(hidden.join(file), text).expect("a file can be written");
+        }
+        fs::rename(hidden, block).expect("a folder can be renamed");
+        name
+    }
+
+    /// Puts a volume in.
+    pub(super) fn add(&self, volume: &str, number: u64) -> String {
+        // EBS shows the id without its dash, and the kernel pads it to 20 bytes.
+        self.insert(&format!("{:<20}", volume.replacen('-', "", 1)), number)
+    }
+
+    /// Takes a disk out.
+    pub fn remove(&self, name: &str) {
+        let _ = fs::remove_dir_all(self.block(name));
+        let _ = fs::remove_file(self.0.dev.join(name));
+    }
+
+    fn block(&self, name: &str) -> PathBuf {
+        self.0.sys.join("block").join(name)
+    }
+}

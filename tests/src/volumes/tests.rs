@@ -1,0 +1,96 @@
+//! What a volume has to be before anything is booted from it.
+
+use super::*;
+
+const SIZE: u64 = 64 << 20;
+
+fn write_and_freeze(folder: &Path, text: &str) {
+    fs::write(folder.join("file"), text).unwrap();
+    succeed(Command::new("fsfreeze").arg("-f").arg(folder));
+}
+
+fn thaw(folder: &Path) {
+    succeed(Command::new("fsfreeze").arg("-u").arg(folder));
+}
+
+fn is_loop_in_use(device: &Path) -> bool {
+    loops::all().iter().any(|(path, _)| path == device)
+}
+
+#[test]
+fn a_snapshot_is_what_was_there_when_it_was_frozen() {
+    for (content, size) in [(Content::Ext4, SIZE), (Content::Xfs, 320 << 20)] {
+        let volumes = Volumes::new();
+        volumes.create("vol-1", size, content);
+        let source = volumes.mount("vol-1");
+        write_and_freeze(&source, "old");
+        volumes.snapshot("vol-1", "snap-1");
+        thaw(&source);
+        fs::write(source.join("file"), "new").unwrap();
+        volumes.detach("vol-1");
+        volumes.restore("snap-1", "vol-2", Some(size * 2));
+        let restored = volumes.mount("vol-2");
+        assert_eq!(fs::read_to_string(restored.join("file")).unwrap(), "old");
+        let bytes = succeed(
+            Command::new("blockdev")
+                .arg("--getsize64")
+                .arg(volumes.device("vol-2").unwrap()),
+        );
+        assert_eq!(bytes.trim(), (size * 2).to_string());
+    }
+}
+
+#[test]
+fn an_attached_volume_is_found_by_its_serial() {
+    let volumes = Volumes::new();
+    let machine = volumes.machine("i-1");
+    machine.insert("vol0decoy", 0);
+    volumes.create("vol-0a1b", SIZE, Content::Ext4);
+    volumes.attach("vol-0a1b", &machine);
+    let block = volumes.machine("i-1").sys().join("block/nvme1n1");
+    let serial = fs::read_to_string(block.join("device/serial")).unwrap();
+    assert_eq!(serial, "vol0a1b             \n");
+    let node = machine.dev().join("nvme1n1");
+    let point = tempfile::tempdir().unwrap();
+    succeed(Command::new("mount").arg(&node).arg(point.path()));
+    assert!(point.path().join("lost+found").exists());
+    // Detached like a disk that is pulled out: whatever is mounted.
+    let device = volumes.device("vol-0a1b").unwrap();
+    volumes.detach("vol-0a1b");
+    assert!(!point.path().join("lost+found").exists());
+    assert!(!block.exists() && !node.exists());
+    assert!(!is_loop_in_use(&device));
+    assert_eq!(volumes.device("vol-0a1b"), None);
+}
+
+#[test]
+fn nothing_is_left_of_a_place_even_frozen() {
+    let volumes = Volumes::new();
+    volumes.create("vol-1", SIZE, Content::Ext4);
+    let source = volumes.mount("vol-1");
+    write_and_freeze(&source, "x");
+    let device = volumes.device("vol-1").unwrap();
+    drop(volumes);
+    assert!(!source.exists());
+    assert!(!is_loop_in_use(&device));
+}
+
+#[test]
+fn the_next_run_sweeps_what_a_killed_one_left() {
+    let volumes = Volumes::new();
+    volumes.create("vol-1", SIZE, Content::Ext4);
+    let source = volumes.mount("vol-1");
+    fs::write(source.join("file"), "x").unwrap();
+    let device = volumes.device("vol-1").unwrap();
+    let folder = volumes.0.folder.path().to_owned();
+    // Another run leaves what is in use alone.
+    drop(Volumes::new());
+    assert!(source.join("file").exists());
+    // As the kernel does with the lock of a process that is killed.
+    flock(&volumes.0._alive, FlockOperation::Unlock).unwrap();
+    drop(Volumes::new());
+    assert!(!folder.exists());
+    assert!(!is_loop_in_use(&device));
+    // This one's own end has nothing left to do, and must not end what has the device now.
+    std::mem::forget(volumes);
+}
