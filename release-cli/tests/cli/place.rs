@@ -8,32 +8,32 @@ use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
 /// A working directory with a configuration, and nothing of this machine's surroundings.
-pub struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    pub fn new(config: &str) -> Self {
+    pub(crate) fn new(config: &str) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         fs::write(place.path().join("release.toml"), config).unwrap();
         place
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_release-cli"));
         command.args(words).current_dir(self.path()).env_clear();
         command.stdin(Stdio::null());
         command
     }
 
-    pub fn run(&self, words: &[&str]) -> Output {
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
     }
 
     /// Takes the lock as another deploy would.
-    pub fn locked(&self) -> File {
+    pub(crate) fn locked(&self) -> File {
         let state = self.path().join("state");
         fs::create_dir(&state).unwrap();
         let path = state.join("deploy.lock");
@@ -44,7 +44,7 @@ impl Place {
     }
 }
 
-pub const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 source = "app"
 destination.path = "/release"
 state.directory = "state"
@@ -53,19 +53,19 @@ name = "web-1"
 address = "127.0.0.1"
 "#;
 
-pub fn events(output: &Output) -> Vec<Value> {
+pub(crate) fn events(output: &Output) -> Vec<Value> {
     let lines = str::from_utf8(&output.stdout).unwrap().lines();
     lines
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
 }
 
-pub fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// Where nobody listens, and with a key that is not there.
-pub const NOBODY: &str = r#"
+pub(crate) const NOBODY: &str = r#"
 source = "app"
 destination.path = "/release"
 state.directory = "state"
