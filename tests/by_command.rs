@@ -36,7 +36,7 @@ fn by_script(scene: &Scene, folder: &Path, script: &str) -> Engine {
     let mut engine = Engine::new(&scene.rack);
     engine.reach("alpha", scene.host().address());
     engine.ssh.proxy_command = Some(format!("bash {} %h %p", path.display()));
-    engine.options.silence = Duration::from_secs(3);
+    engine.options.silence = Duration::from_secs(6);
     engine
 }
 

@@ -12,6 +12,7 @@ mod faults_ssh;
 mod filters;
 mod fleet;
 mod forced_command;
+mod frozen;
 mod itemize;
 mod kill;
 mod login_shells;

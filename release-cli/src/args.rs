@@ -4,6 +4,7 @@ mod deploy;
 mod mistake;
 mod pull;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
@@ -72,6 +73,7 @@ pub(crate) enum Verb {
     Status(StatusArgs),
     Pull(PullArgs),
     Doctor(DoctorArgs),
+    Thaw(ThawArgs),
     /// Shows on this machine what a deploy does, and proves it
     ///
     /// Three folders in a temporary one play the hosts. They get a release, the same again, somebody
@@ -98,6 +100,15 @@ Examples:
         /// Write each page into a file of its own in this directory, and print nothing
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
+    },
+    #[command(hide = true)]
+    Freeze(FreezeArgs),
+    /// Thaws a file system that its parent has frozen
+    #[command(hide = true)]
+    Watchdog {
+        /// When to thaw it, if nothing is heard until then
+        #[arg(value_name = "MILLISECONDS")]
+        limit: u64,
     },
 }
 
@@ -133,6 +144,40 @@ Examples:
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) hosts: HostArgs,
+}
+
+/// Thaws a file system that was left frozen
+///
+/// A deploy freezes the release's file system for a moment, and a watchdog thaws it if the deploy can't.
+/// Every command thaws what both have left behind; this one does nothing else. With a path, the file system
+/// there is thawed whoever has frozen it: a snapshot that is being taken meanwhile is thrown away. Needs
+/// root. Ends with exit code 0 if nothing is frozen any more.
+#[derive(Debug, Default, Arguments)]
+#[command(after_help = "\
+Examples:
+  release-cli thaw
+  release-cli thaw /release")]
+pub(crate) struct ThawArgs {
+    /// A directory in the file system; without it, what the state directory says was left frozen
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// Runs a command while a file system is frozen: a drill for the freeze of a deploy, and what its tests use
+///
+/// The command must not write to the file system. Ends with exit code 1 if the file system was thawed before
+/// the command had ended.
+#[derive(Debug, Arguments)]
+pub(crate) struct FreezeArgs {
+    /// The top of the file system
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// When the watchdog thaws it
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 20_000)]
+    pub(crate) limit: u64,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@ mod demo;
 mod deploy;
 mod desk;
 mod doctor;
+mod freeze;
 mod manual;
 mod plan;
 mod pull;
 mod status;
+mod thaw;
 
 use std::ffi::OsString;
 use std::io;
@@ -31,6 +33,10 @@ pub(crate) fn run(argv: impl Iterator<Item = OsString>, environment: Environment
         Ok(args) => args,
         Err(error) => return not_understood(&error, &argv, &environment),
     };
+    if let Verb::Watchdog { limit } = args.verb {
+        // It has no screen, and nobody waits for its end.
+        return freeze::watch(limit);
+    }
     let screen = screen(&args.global, &environment, matches!(args.verb, Verb::Demo));
     let _last_words = LastWords(Arc::clone(&screen));
     let exit = do_verb(&args, environment, &screen).unwrap_or_else(|failure| {
@@ -57,17 +63,35 @@ fn do_verb(
         environment,
     };
     let config = args.global.config.as_deref();
+    if !is_apart(&args.verb) {
+        thaw::left_behind(config, &desk);
+    }
     match &args.verb {
         Verb::Deploy(args) => deploy::run(args, config, &desk),
         Verb::Plan(args) => plan::run(args, config, &desk),
         Verb::Status(args) => status::run(args, config, &desk),
         Verb::Pull(args) => pull::run(args, config, &desk),
         Verb::Doctor(args) => doctor::run(args, config, &desk),
+        Verb::Thaw(args) => thaw::run(args, config, &desk),
+        Verb::Freeze(args) => freeze::run(args, config, &desk),
+        Verb::Watchdog { limit } => Ok(freeze::watch(*limit)),
         Verb::Demo => demo::run(&desk),
         Verb::Completions { shell } => manual::completions(*shell),
         Verb::Man { dir: None } => manual::print(),
         Verb::Man { dir: Some(dir) } => manual::write(dir, &desk),
     }
+}
+
+/// Has the verb nothing to do with a release server's state, or sees to it itself?
+fn is_apart(verb: &Verb) -> bool {
+    matches!(
+        verb,
+        Verb::Demo
+            | Verb::Completions { .. }
+            | Verb::Man { .. }
+            | Verb::Thaw(_)
+            | Verb::Watchdog { .. }
+    )
 }
 
 /// Whatever way a command ends, a reader of events gets the last one.

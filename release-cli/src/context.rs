@@ -239,11 +239,12 @@ impl File {
             allow_empty: sync.allow_empty,
             holder: environment.holder(),
             silence: sync.silence,
+            stall: sync.stall,
             ssh: Some(self.ssh(environment)?),
         })
     }
 
-    fn state(&self, environment: &Environment) -> Option<PathBuf> {
+    pub(crate) fn state(&self, environment: &Environment) -> Option<PathBuf> {
         match &self.config.state.directory {
             Some(path) => Some(self.directory.join(path)),
             None => environment.state_directory(),

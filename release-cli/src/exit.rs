@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use release_sync::{Error, HostPlan, HostReport, HostStatus, Outcome, Report};
 
 use crate::failure::Failure;
+use crate::freeze::FreezeError;
 use crate::ui::Health;
 pub(crate) use advice::{of_error, of_failure};
 
@@ -71,7 +72,12 @@ impl Exit {
             Failure::Locked { .. } => Self::Locked,
             Failure::Interrupted => Self::Interrupted,
             Failure::Engine(error) => Self::of_errors(false, false, [Some(error)].into_iter()),
-            Failure::State { .. }
+            Failure::Freeze(FreezeError::AtWork { .. }) => Self::Locked,
+            Failure::Freeze(error) if error.is_refusal() => Self::Refused,
+            Failure::Freeze(_)
+            | Failure::Drill { .. }
+            | Failure::ThawedEarly
+            | Failure::State { .. }
             | Failure::StateDamaged { .. }
             | Failure::LastDeployDamaged { .. }
             | Failure::Declined
@@ -148,7 +154,10 @@ impl From<Exit> for ExitCode {
 fn is_usage(error: &Error) -> bool {
     matches!(
         error,
-        Error::Pattern { .. } | Error::DoubledHost(_) | Error::NoSshOptions(_)
+        Error::Pattern { .. }
+            | Error::Impatience { .. }
+            | Error::DoubledHost(_)
+            | Error::NoSshOptions(_)
     )
 }
 

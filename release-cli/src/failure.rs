@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use release_core::ConfigError;
 
+use crate::freeze::FreezeError;
+
 /// The cause is in [`source`](std::error::Error::source), not in the text; exit codes, kinds and hints
 /// are given by [`crate::exit`].
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,12 @@ pub(crate) enum Failure {
     Locked { path: PathBuf, holder: String },
     #[error(transparent)]
     Engine(#[from] release_sync::Error),
+    #[error(transparent)]
+    Freeze(#[from] FreezeError),
+    #[error("{} can't be run", .command.display())]
+    Drill { command: PathBuf, source: io::Error },
+    #[error("the file system was thawed before the command had ended")]
+    ThawedEarly,
     #[error("signals can't be listened to")]
     Signals(#[source] io::Error),
     #[error("interrupted")]

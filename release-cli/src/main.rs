@@ -8,6 +8,7 @@ mod command;
 mod context;
 mod exit;
 mod failure;
+mod freeze;
 mod interrupt;
 mod state;
 mod ui;

@@ -151,6 +151,8 @@ pub struct SyncConfig {
     pub allow_empty: bool,
     /// Longest silence of a host before it is given up. Default: 30 s.
     pub silence: Duration,
+    /// Longest time in which a host that has something to do gets no further. Default: 10 min.
+    pub stall: Duration,
     /// Most bytes a second that are sent to one host. Default: no limit.
     pub bwlimit: Rate,
     /// Most bytes a second that are sent to all hosts together. Default: no limit.
@@ -295,6 +297,7 @@ impl SyncConfig {
             numeric_owner: table.flag("numeric_owner")?.unwrap_or(false),
             allow_empty: table.flag("allow_empty")?.unwrap_or(false),
             silence: period(table, "silence", Duration::from_secs(30))?,
+            stall: period(table, "stall", Duration::from_secs(600))?,
             bwlimit: table.parse("bwlimit")?.unwrap_or_default(),
             bwlimit_total: table.parse("bwlimit_total")?.unwrap_or_default(),
             together: table.flag("together")?.unwrap_or(false),

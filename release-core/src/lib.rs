@@ -7,12 +7,17 @@
 //! A [`Pointer`] says which generation new instances boot, and is signed.
 //!
 //! All of that is pure: no I/O, no clock, no environment. [`cloud`] is the port to where instances, volumes
-//! and snapshots are; what stands behind it is not pure, and is behind features.
+//! and snapshots are; what stands behind it is not pure, and is behind features. So is a look at sysfs, to tell which volume a
+//! block device is (`device`).
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
 pub mod cloud;
 mod config;
+// The one look at a disk: below the root of sysfs that it is given.
+#[cfg(feature = "device")]
+#[allow(clippy::disallowed_methods)]
+mod device;
 mod id;
 mod manifest;
 mod marker;
@@ -29,6 +34,8 @@ pub use config::{
     OnFailure, Order, Period, PointerUrl, PublishConfig, Rate, RolloutConfig, Share,
     SnapshotConfig, SshConfig, StateConfig, SyncConfig, ValueError, Verify, nearest,
 };
+#[cfg(feature = "device")]
+pub use device::{BlockDevice, DeviceError, DeviceNumber, Identity, ParseDeviceNumberError};
 pub use id::{
     AccountId, DeviceName, Digest, Generation, GroupName, HookName, InstanceId, Label,
     ParseIdError, ParseNameError, Region, ReleaseId, SnapshotId, VolumeId, Zone,

@@ -8,10 +8,12 @@
 //! The session's thread never blocks on the input or the output, so both directions flow at once
 //! whatever the network does.
 
+mod alarm;
 mod ask;
 mod claim;
 mod destination;
 mod fault;
+mod latch;
 mod limits;
 mod look;
 mod stage;
@@ -22,12 +24,15 @@ mod tests;
 mod worker;
 
 use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use release_core::{Manifest, ReleaseId};
+
+pub(crate) use self::latch::Latch;
 
 use self::destination::Destination;
 use self::fault::Failure;
@@ -35,7 +40,7 @@ use self::limits::Budget;
 use self::look::Sight;
 use self::stage::Staging;
 use self::streams::Sender;
-use crate::session::{self, Order};
+use crate::session::{self, Headway, Order};
 use crate::wire::{Begin, Fault, FaultKind, Purpose, Settled, Staged, Supply, ToController};
 
 /// What the session's thread is told.
@@ -49,6 +54,8 @@ enum Event {
     Asked(ToController),
     /// A writer has done something.
     Worked(worker::Outcome),
+    /// A thread of the session is no more.
+    Panicked,
 }
 
 /// Serves one session, from the greeting to its end.
@@ -63,14 +70,24 @@ pub fn serve(
     Server::run(input, output, Role::Host { limit });
 }
 
-/// Receives a tree from whoever is at the other end, into a destination and in a way that are ours to
-/// say: what the other side says of them is not listened to.
+/// Receives a tree from whoever is at the other end.
 pub(crate) fn receive(
     input: impl Read + Send + 'static,
     output: impl Write + Send + 'static,
-    begin: Begin,
+    receiver: Receiver,
 ) -> Received {
-    Server::run(input, output, Role::Receiver(begin))
+    Server::run(input, output, Role::Receiver(receiver))
+}
+
+/// How a tree is received.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    /// Destination and options are ours to say: what the other side says of them is not listened to.
+    pub(crate) begin: Begin,
+    /// Longest time in which neither side gets any further.
+    pub(crate) stall: Duration,
+    /// Closed before the commit begins.
+    pub(crate) latch: Latch,
 }
 
 /// What came of receiving a tree.
@@ -78,19 +95,23 @@ pub(crate) fn receive(
 pub(crate) struct Received {
     /// What was staged.
     pub(crate) staged: Option<Staged>,
+    /// Files whose content came from the other side.
+    pub(crate) files: u64,
     /// What was committed.
     pub(crate) settled: Option<Settled>,
     /// Why it ended early, by us.
     pub(crate) fault: Option<Fault>,
     /// Why it ended early, by the other side.
     pub(crate) refused: Option<String>,
+    /// Did the other side get no further, and was given up?
+    pub(crate) stalled: bool,
 }
 
 enum Role {
     /// On a host, for any controller.
     Host { limit: Option<PathBuf> },
     /// On the release server, for a host that gives a tree out.
-    Receiver(Begin),
+    Receiver(Receiver),
 }
 
 struct Server {
@@ -134,7 +155,10 @@ impl Server {
             state: State::Idle,
             received: Received::default(),
         };
-        if let Err(failure) = server.converse(&queue) {
+        // In a program of its own an agent ends with a panic; as a thread of another it has to say so.
+        let conversation = AssertUnwindSafe(|| server.converse(&queue));
+        let conversed = catch_unwind(conversation).unwrap_or_else(|_| Err(Failure::panicked()));
+        if let Err(failure) = conversed {
             let fault = failure.into_fault();
             server.sender.send(&ToController::Fault(fault.clone()));
             server.received.fault = Some(fault);
@@ -146,8 +170,12 @@ impl Server {
         server.received
     }
 
-    fn converse(&mut self, queue: &Receiver<Event>) -> Result<(), Failure> {
+    fn converse(&mut self, queue: &mpsc::Receiver<Event>) -> Result<(), Failure> {
         let mut heard = Instant::now();
+        let mut headway = match &self.role {
+            Role::Host { .. } => None,
+            Role::Receiver(receiver) => Some(Headway::new(receiver.stall, heard)),
+        };
         while !matches!(self.state, State::Over) {
             match queue.recv_timeout(limits::TICK) {
                 Ok(Event::Bytes(bytes)) => {
@@ -171,15 +199,32 @@ impl Server {
                 Ok(Event::Worked(outcome)) => {
                     self.with_staging(|staging, sender| staging.note(outcome, sender))?;
                 }
+                Ok(Event::Panicked) => return Err(Failure::panicked()),
                 Err(RecvTimeoutError::Timeout) if heard.elapsed() > self.silence => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {}
+            }
+            if headway
+                .as_mut()
+                .is_some_and(|headway| self.is_stalled(headway))
+            {
+                self.received.stalled = true;
+                return Ok(());
             }
         }
         Ok(())
     }
 
+    /// Whose turn it is is not asked: whatever either side does counts.
+    fn is_stalled(&self, headway: &mut Headway) -> bool {
+        let now = Instant::now();
+        let theirs = self.session.done().saturating_add(self.session.steps());
+        headway.claim(theirs.saturating_add(self.sender.effort().total()), now);
+        headway.begin(self.session.unread() as u64, now);
+        headway.stalled(now).is_some()
+    }
+
     /// Gives a tree out, on what is left of the streams.
-    fn supply(&mut self, supply: &Supply, queue: &Receiver<Event>) -> Result<(), Failure> {
+    fn supply(&mut self, supply: &Supply, queue: &mpsc::Receiver<Event>) -> Result<(), Failure> {
         let Role::Host { limit } = &self.role else {
             return Err(Failure::new(
                 FaultKind::Protocol,
@@ -199,6 +244,12 @@ impl Server {
     }
 
     fn obey(&mut self, order: Order) -> Result<(), Failure> {
+        if let (Order::Commit(_), Role::Receiver(receiver)) = (&order, &self.role)
+            && !receiver.latch.commit()
+        {
+            self.state = State::Over;
+            return Ok(());
+        }
         match (order, std::mem::replace(&mut self.state, State::Over)) {
             (Order::Begin(theirs), State::Idle) => self.begin(theirs),
             (Order::Stage(bytes), State::Seen(sight)) => sight.plan(&decode(&bytes)?, &self.sender),
@@ -252,7 +303,7 @@ impl Server {
     fn begin(&mut self, theirs: Begin) -> Result<(), Failure> {
         let (begin, limit) = match &self.role {
             Role::Host { limit } => (theirs, limit.as_deref()),
-            Role::Receiver(own) => (own.clone(), None),
+            Role::Receiver(receiver) => (receiver.begin.clone(), None),
         };
         self.silence = Duration::from_secs(begin.silence_seconds.max(1).into());
         self.state = match begin.purpose {
@@ -298,6 +349,7 @@ impl Server {
         act(staging, &self.sender)?;
         if let Some(staged) = staging.complete() {
             self.received.staged = Some(staged.clone());
+            self.received.files = staging.files_received();
             self.sender.send(&ToController::Staged(staged));
             self.session.handle_staged();
         }

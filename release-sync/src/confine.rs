@@ -16,6 +16,8 @@ use release_core::RelPath;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::effort::Effort;
+
 /// Longest path that the kernel takes in one call, without the NUL at its end.
 const LONGEST_PATH: usize = 4095;
 
@@ -28,6 +30,8 @@ pub(crate) struct Root {
     has_openat2: bool,
     /// Whether we may read without touching access times: not until told otherwise.
     may_hide_reads: AtomicBool,
+    /// What is done below it.
+    effort: Effort,
 }
 
 impl Root {
@@ -47,7 +51,24 @@ impl Root {
             path,
             has_openat2,
             may_hide_reads: AtomicBool::new(true),
+            effort: Effort::default(),
         }
+    }
+
+    /// Takes a directory that is somewhere below this one, as a root of its own.
+    pub(crate) fn below(&self, fd: OwnedFd, path: PathBuf) -> Self {
+        Self::from_fd(fd, path).counted_by(&self.effort)
+    }
+
+    /// Counts what is done below it together with what is counted there already.
+    pub(crate) fn counted_by(self, effort: &Effort) -> Self {
+        let effort = effort.clone();
+        Self { effort, ..self }
+    }
+
+    /// What is done below it: each thing that is opened counts, and whatever is added here.
+    pub(crate) fn effort(&self) -> &Effort {
+        &self.effort
     }
 
     /// Another handle on the same directory.
@@ -57,6 +78,7 @@ impl Root {
             path: self.path.clone(),
             has_openat2: self.has_openat2,
             may_hide_reads: AtomicBool::new(self.may_hide_reads.load(Ordering::Relaxed)),
+            effort: self.effort.clone(),
         })
     }
 
@@ -100,6 +122,7 @@ impl Root {
     /// Opens what is at `path`: in one step where that can be, else by as many components at a time
     /// as can be.
     fn walk(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        self.effort.add(1);
         let mut holder: Option<OwnedFd> = None;
         let mut rest = path;
         loop {
@@ -208,6 +231,7 @@ impl ParentCache {
         if path.is_root() {
             return Err(Errno::INVAL.into());
         }
+        root.effort.add(1);
         let wanted = path.parent_bytes();
         let open = match self.open.take() {
             Some(open) if *open.0 == *wanted => open,

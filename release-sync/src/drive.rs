@@ -10,7 +10,7 @@ use crate::Error;
 use crate::cancel::Cancel;
 use crate::pace::Pace;
 use crate::session::{Controller, Step};
-use crate::supply::{Answer, PayloadCache};
+use crate::supply::{Answer, Awaited};
 use crate::transport::{Transport, Waker};
 
 /// Bytes that are read at once.
@@ -60,8 +60,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Drive<'a> {
     pub(crate) transport: &'a mut dyn Transport,
     pub(crate) session: &'a mut Controller,
-    /// Where answers come from; `None` for sessions in which nothing may be asked for.
-    pub(crate) cache: Option<&'a PayloadCache>,
+    /// What is given out, and where answers come from; nothing for sessions that give nothing.
+    pub(crate) awaited: &'a Awaited,
     /// The host's number in the cache.
     pub(crate) reader: usize,
     pub(crate) waker: &'a Waker,
@@ -78,9 +78,12 @@ impl Drive<'_> {
         tell: &mut dyn FnMut(Step, &Controller),
         decide: &mut dyn FnMut() -> Verdict,
     ) -> Result<(), Error> {
+        self.awaited.wake_then(self.waker);
         let mut buffer = vec![0; READ];
         let mut due = VecDeque::new();
         let (mut staged, mut committing) = (false, false);
+        // Had the transport no room when something was last written to it?
+        let mut full = false;
         loop {
             let ended = self.read(&mut buffer)?;
             while let Some(step) = self.session.poll_step() {
@@ -105,8 +108,16 @@ impl Drive<'_> {
                     Verdict::Abort => self.session.abort(),
                 }
             }
-            let waiting = self.supply(&mut due)?;
+            let waiting = self.await_release() || self.supply(&mut due)?;
+            let sent = self.session.counts().bytes_sent;
             let blocked = self.write()?;
+            full = match blocked {
+                Blocked::Full => true,
+                _ => full && self.session.counts().bytes_sent == sent,
+            };
+            if waiting || (matches!(blocked, Blocked::Paced(_)) && !full) {
+                self.session.handle_delay(Instant::now());
+            }
             if self.session.is_over() {
                 return Ok(());
             }
@@ -143,9 +154,21 @@ impl Drive<'_> {
         Ok(false)
     }
 
+    /// Passes on what is given out, if the session waits for that. Does it still?
+    fn await_release(&mut self) -> bool {
+        if !self.session.awaits_release() {
+            return false;
+        }
+        match self.awaited.get() {
+            Some(supplied) => self.session.handle_release(&supplied.release),
+            None => return true,
+        }
+        false
+    }
+
     /// Hands answers to the session while it takes them. Is one awaited that is still being encoded?
     fn supply(&mut self, due: &mut VecDeque<Due>) -> Result<bool, Error> {
-        let Some(cache) = self.cache else {
+        let Some(cache) = self.awaited.cache() else {
             return Ok(false);
         };
         loop {
@@ -261,7 +284,8 @@ mod tests {
     use release_core::Generation;
 
     use super::*;
-    use crate::session::Goal;
+    use crate::Options;
+    use crate::session::{Goal, Patience};
     use crate::wire::{self, Begin, Purpose, ToController, control};
 
     /// A host that has greeted and says that it is there, faster than anybody could listen.
@@ -325,15 +349,15 @@ mod tests {
         let stop = cancel.clone();
         let (ended, end) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let silence = Duration::from_secs(30);
-            let mut session = Controller::new(Goal::Inspect, begin(), silence, Instant::now());
+            let patience = Patience::of(&Options::default());
+            let mut session = Controller::new(Goal::Inspect, begin(), patience, Instant::now());
             let mut drive = Drive {
                 transport: &mut Flood {
                     greeted: false,
                     frames: control(&ToController::KeepAlive).repeat(1000),
                 },
                 session: &mut session,
-                cache: None,
+                awaited: &Awaited::default(),
                 reader: 0,
                 waker: &Waker::new().unwrap(),
                 cancel: &cancel,

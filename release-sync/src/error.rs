@@ -62,6 +62,14 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A silence is to be taken for death that every host keeps now and then.
+    #[error("a host may be silent for 5 s while all is well, so to give it up after {} ms is too soon: at least {} s", .silence.as_millis(), .least.as_secs())]
+    Impatience {
+        /// The longest silence that was asked for.
+        silence: Duration,
+        /// The shortest that can be.
+        least: Duration,
+    },
     /// Two hosts have one name.
     #[error("two hosts are called `{0}`")]
     DoubledHost(String),
@@ -189,6 +197,14 @@ pub enum Error {
         doing: &'static str,
         /// For how long.
         silence: Duration,
+    },
+    /// The host says that it is there, but gets no further with what it has to do: its disk may hang.
+    #[error("the host got no further for {} s while {doing}", .patience.as_secs())]
+    Stalled {
+        /// What was being done.
+        doing: &'static str,
+        /// For how long.
+        patience: Duration,
     },
     /// The stream ended before the conversation did.
     #[error("the connection was lost while {doing}{}", said(.stderr))]

@@ -1,12 +1,14 @@
 //! One source, many hosts: one thread for each, and every piece of work done once for all.
 
 mod gate;
+mod held;
 mod pull;
 mod reach;
 mod slots;
 mod visit;
 
 use std::collections::HashSet;
+use std::thread::ScopedJoinHandle;
 use std::time::Instant;
 
 use release_core::{Generation, ReleaseId};
@@ -14,13 +16,14 @@ use release_core::{Generation, ReleaseId};
 pub use self::pull::pull;
 
 use self::gate::Gate;
+use self::held::Held;
 use self::reach::Agents;
 use self::slots::Slots;
 use self::visit::Visit;
 use crate::filter::Filter;
 use crate::pace::Pace;
 use crate::session::Goal;
-use crate::supply::{CACHE_BUDGET, PayloadCache};
+use crate::supply::{Awaited, PayloadCache, Supplied};
 use crate::wire::{MAX_PATTERNS, PATTERN_COST};
 use crate::{
     Cancel, Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options,
@@ -45,7 +48,7 @@ impl Fleet {
             }
             options.ssh_of(host)?;
         }
-        check_patterns(&options)?;
+        check(&options)?;
         Ok(Self {
             hosts,
             options,
@@ -63,23 +66,51 @@ impl Fleet {
     /// Hosts that are alike commit together ([`Options::together`]). One host's failure is that host's;
     /// it is in the report.
     pub fn push(&self, source: &Source, generation: Generation, monitor: &dyn Monitor) -> Report {
-        let cache =
-            source.root().try_clone().ok().map(|root| {
-                PayloadCache::new(root, source.shared(), CACHE_BUDGET, self.hosts.len())
-            });
         let run = Run {
-            cache,
-            ..self.run(generation, monitor)
+            awaited: Awaited::known(Supplied::of(source, self.hosts.len())),
+            ..self.run(generation, &self.cancel, monitor)
         };
-        let mut report = self.change(&Goal::Push(source.shared()), &run);
+        let mut report = self.change(&Goal::Await, &run);
         report.release = Some(source.release());
         report
+    }
+
+    /// Makes every host's tree equal to a source that is only looked for when the hosts are being reached
+    /// already: `prepare` finds it, as a rule by [`scan`](crate::scan), at the same time as hosts are
+    /// connected to and scan their trees. Where both sides take equally long, that takes half the time.
+    ///
+    /// Until `prepare` has returned, nothing is changed on any host, but that its destination is made and
+    /// locked; and the monitor hears nothing of hosts. So `prepare` can refuse what it finds, write down
+    /// what will happen, and tell that it begins. Its error ends the run.
+    pub fn push_when_ready<E>(
+        &self,
+        generation: Generation,
+        monitor: &dyn Monitor,
+        prepare: impl FnOnce() -> Result<Source, E>,
+    ) -> Result<(Source, Report), E> {
+        // This run's own, since a fleet that was cancelled stays so.
+        let cancel = Cancel::default();
+        let stop = cancel.clone();
+        let _listening = self.cancel.listen(move || stop.cancel());
+        let held = Held::new(monitor);
+        let run = self.run(generation, &cancel, &held);
+        std::thread::scope(|scope| {
+            let hosts = scope.spawn(|| self.change(&Goal::Await, &run));
+            let unprepared = Unprepared(&run, &held);
+            let source = prepare()?;
+            std::mem::forget(unprepared);
+            held.release();
+            run.awaited.fulfil(Supplied::of(&source, self.hosts.len()));
+            let mut report = joined(hosts);
+            report.release = Some(source.release());
+            Ok((source, report))
+        })
     }
 
     /// Sends every host back to the tree that its last commit displaced. Needs no source and no
     /// transfer. `generation` is that of this run: going back is a deploy too.
     pub fn undo(&self, generation: Generation, monitor: &dyn Monitor) -> Report {
-        self.change(&Goal::Undo, &self.run(generation, monitor))
+        self.change(&Goal::Undo, &self.run(generation, &self.cancel, monitor))
     }
 
     /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.
@@ -99,12 +130,17 @@ impl Fleet {
         self.look(monitor, |visit| visit.probe())
     }
 
-    fn run<'a>(&'a self, generation: Generation, monitor: &'a dyn Monitor) -> Run<'a> {
+    fn run<'a>(
+        &'a self,
+        generation: Generation,
+        cancel: &'a Cancel,
+        monitor: &'a dyn Monitor,
+    ) -> Run<'a> {
         Run {
             options: &self.options,
-            cancel: &self.cancel,
+            cancel,
             agents: Agents::default(),
-            cache: None,
+            awaited: Awaited::default(),
             pace: Pace::new(self.options.bwlimit_total, Instant::now()),
             generation,
             monitor,
@@ -113,7 +149,7 @@ impl Fleet {
 
     fn change(&self, goal: &Goal, run: &Run<'_>) -> Report {
         let started = Instant::now();
-        let slots = Slots::new(self.options.parallel);
+        let slots = Slots::new(self.options.parallel, run.cancel);
         let gate = Gate::new(self.hosts.len(), self.options.together);
         let hosts = self.each(|host| {
             let report = Visit::new(host, run).change(goal, &gate, &slots);
@@ -125,8 +161,8 @@ impl Fleet {
             generation: run.generation,
             hosts,
             work: run
-                .cache
-                .as_ref()
+                .awaited
+                .cache()
                 .map(PayloadCache::work)
                 .unwrap_or_default(),
             seconds: started.elapsed().as_secs_f64(),
@@ -138,9 +174,10 @@ impl Fleet {
         monitor: &dyn Monitor,
         look: impl Fn(&Visit<'_>) -> R + Sync,
     ) -> Vec<R> {
-        let slots = Slots::new(self.options.parallel);
-        let run = self.run(Generation::default(), monitor);
+        let slots = Slots::new(self.options.parallel, &self.cancel);
+        let run = self.run(Generation::default(), &self.cancel, monitor);
         self.each(|host| {
+            // Without a place there is a cancelled run, which ends by itself.
             let _slot = slots.take();
             look(&Visit::new(host, &run))
         })
@@ -157,15 +194,34 @@ impl Fleet {
                 .enumerate()
                 .map(|host| scope.spawn(move || run(host)))
                 .collect();
-            threads
-                .into_iter()
-                .map(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                })
-                .collect()
+            threads.into_iter().map(joined).collect()
         })
+    }
+}
+
+/// What came of a thread. Its panic is ours.
+fn joined<R>(thread: ScopedJoinHandle<'_, R>) -> R {
+    thread
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Ends a run whose source is not found, when it is dropped.
+struct Unprepared<'a>(&'a Run<'a>, &'a Held<'a>);
+
+impl Drop for Unprepared<'_> {
+    fn drop(&mut self) {
+        self.0.cancel.cancel();
+        self.1.discard();
+    }
+}
+
+/// Refuses options with which no host could be served.
+fn check(options: &Options) -> Result<(), Error> {
+    check_patterns(options)?;
+    match (options.silence, Options::LEAST_SILENCE) {
+        (silence, least) if silence < least => Err(Error::Impatience { silence, least }),
+        _ => Ok(()),
     }
 }
 
@@ -190,8 +246,8 @@ struct Run<'a> {
     options: &'a Options,
     cancel: &'a Cancel,
     agents: Agents,
-    /// Where answers come from; `None` where nothing may be asked for.
-    cache: Option<PayloadCache>,
+    /// What is given out; nothing where nothing is.
+    awaited: Awaited,
     /// The limit for all hosts together.
     pace: Pace,
     generation: Generation,
@@ -214,84 +270,4 @@ fn common_release(hosts: &[HostReport]) -> Option<ReleaseId> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-    use crate::{Outcome, Reach, scan};
-
-    fn excluding(count: usize, length: usize) -> Options {
-        let pattern = |number| format!("/{number:0>length$}", length = length - 1);
-        Options {
-            exclude: (0..count).map(pattern).collect(),
-            ..Options::default()
-        }
-    }
-
-    #[test]
-    fn long_lists_of_patterns_reach_a_host() {
-        let source = tempfile::tempdir().unwrap();
-        let destination = tempfile::tempdir().unwrap();
-        std::fs::write(source.path().join("file"), "content").unwrap();
-        std::fs::write(
-            destination.path().join("0000000000000000000000000001499"),
-            "",
-        )
-        .unwrap();
-        let host = Host {
-            name: String::from("host"),
-            destination: destination.path().to_owned(),
-            reach: Reach::Local,
-        };
-        let fleet = Fleet::new(vec![host], excluding(3000, 32)).unwrap();
-        let source = scan(source.path(), &fleet.options, &()).unwrap();
-        let report = fleet.push(&source, Generation::new(1), &());
-        assert_eq!(report.hosts[0].outcome, Outcome::Committed, "{report:?}");
-        assert_eq!(
-            std::fs::read(destination.path().join("file")).unwrap(),
-            b"content"
-        );
-        let excluded = destination.path().join("0000000000000000000000000001499");
-        assert!(excluded.exists(), "it is neither sent nor deleted");
-    }
-
-    #[test]
-    fn longer_lists_than_a_message_holds_are_refused_at_once() {
-        let mut options = excluding(400, 1000);
-        options.protect = excluding(200, 1000).exclude;
-        match Fleet::new(Vec::new(), options) {
-            Err(Error::Pattern { pattern, reason }) => {
-                assert_eq!(pattern, "(600 patterns)");
-                assert!(reason.contains("longer than 512 KiB"), "{reason}");
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_tree_is_brought_from_a_host() {
-        let remote = tempfile::tempdir().unwrap();
-        let into = tempfile::tempdir().unwrap();
-        std::fs::write(remote.path().join("file"), "content").unwrap();
-        std::fs::write(into.path().join("gone"), "old").unwrap();
-        let mut host = Host {
-            name: String::from("host"),
-            destination: remote.path().to_owned(),
-            reach: Reach::Local,
-        };
-        let report = pull(&host, into.path(), &Options::default(), &());
-        assert_eq!(report.outcome, Outcome::Committed, "{report:?}");
-        let content = std::fs::read(into.path().join("file")).unwrap();
-        assert_eq!(content, b"content");
-        assert!(!into.path().join("gone").exists());
-        let again = pull(&host, into.path(), &Options::default(), &());
-        assert_eq!(again.outcome, Outcome::Unchanged, "{again:?}");
-
-        host.destination.push("missing");
-        let missing = pull(&host, into.path(), &Options::default(), &());
-        assert!(
-            matches!(missing.error, Some(Error::Supply { .. })),
-            "{missing:?}"
-        );
-    }
-}
+mod tests;

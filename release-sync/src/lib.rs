@@ -136,6 +136,8 @@ mod confine;
 mod delta;
 #[cfg(feature = "fs")]
 mod drive;
+#[cfg(feature = "fs")]
+mod effort;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]
 mod error;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]

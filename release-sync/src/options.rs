@@ -29,8 +29,13 @@ pub struct Options {
     pub allow_empty: bool,
     /// Who deploys, as shown to whoever finds the destination locked.
     pub holder: String,
-    /// Longest silence of a host before its session is given up. Default: 30 s.
+    /// Longest silence of a host before its session is given up; at least [`Self::LEAST_SILENCE`], since
+    /// an agent speaks every 5 s. Default: 30 s.
     pub silence: Duration,
+    /// Longest time in which a host that has something to do, and says that it is there, gets no further
+    /// with it, before its session is given up: as long as its slowest single act may take, which is to
+    /// write back all that was staged. Default: 10 min.
+    pub stall: Duration,
     /// Most bytes a second that are sent to one host; 0: as many as go. Default: 0.
     pub bwlimit: u64,
     /// Most bytes a second that are sent to all hosts together; 0: as many as go. Default: 0.
@@ -76,6 +81,7 @@ impl Default for Options {
             allow_empty: false,
             holder: String::from("release-sync"),
             silence: Duration::from_secs(30),
+            stall: Duration::from_secs(600),
             bwlimit: 0,
             bwlimit_total: 0,
             together: false,
@@ -83,4 +89,10 @@ impl Default for Options {
             ssh: None,
         }
     }
+}
+
+impl Options {
+    /// The shortest [`silence`](Self::silence) that is of use: less would take a host that is well for a
+    /// dead one.
+    pub const LEAST_SILENCE: Duration = Duration::from_secs(6);
 }

@@ -44,24 +44,32 @@ impl Outcome {
     }
 }
 
-/// How much was done for a host. Bytes are what crossed the transport, before its encryption.
+/// How much was done for a host.
+///
+/// A host that was lost is tried again. What a run *moved* is counted over all of these attempts: whatever
+/// crossed the transport, before its encryption. What it *did* is what the attempt did of which the outcome
+/// is: an earlier attempt's part of it, which lay staged on the host, is not counted again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Files whose content was sent, whole or as a delta.
+    /// Files that had been asked for and whose content was sent to its end, whole or as a delta, each
+    /// counted once; in the attempt that counted.
     pub files_sent: u64,
-    /// Entries of every kind that were deleted.
+    /// Entries of every kind that were deleted, or would have been where no commit took place; in the
+    /// attempt that counted.
     pub files_deleted: u64,
-    /// Bytes from the controller to the host, the agent's upload apart.
+    /// Bytes from the controller to the host, the agent's upload apart, in all attempts.
     pub bytes_sent: u64,
-    /// Bytes from the host to the controller.
+    /// Bytes from the host to the controller, in all attempts.
     pub bytes_received: u64,
-    /// Bytes of content that were sent as they are, before compression.
+    /// Bytes of content that were sent as they are, before compression; as the host says, once it has
+    /// staged; in the attempt that counted.
     pub literal_bytes: u64,
-    /// Bytes of content that deltas took from an old file.
+    /// Bytes of content that deltas took from an old file; likewise.
     pub matched_bytes: u64,
-    /// Bytes of content that the host had elsewhere: moved, copied or kept from an earlier release.
+    /// Bytes of content that the host had elsewhere: moved, copied or kept from an earlier release;
+    /// likewise.
     pub local_bytes: u64,
-    /// Bytes of the agent's own upload.
+    /// Bytes of the agent's own upload, in all attempts.
     pub agent_bytes: u64,
 }
 

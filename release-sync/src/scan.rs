@@ -14,6 +14,7 @@ mod stat;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod walk;
 
 use std::io;
@@ -26,6 +27,7 @@ pub(crate) use clock::settle_now;
 pub(crate) use index::Index;
 pub(crate) use known::Written;
 pub(crate) use names::Names;
+pub(crate) use trace::Trace;
 
 use crate::confine::Root;
 use crate::filter::Filter;

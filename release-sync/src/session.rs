@@ -11,6 +11,7 @@ mod agent;
 mod asking;
 mod controller;
 mod fault;
+mod headway;
 mod outbox;
 mod release;
 
@@ -22,4 +23,5 @@ mod simulation;
 pub(crate) use agent::{Agent, Order, Violation};
 pub(crate) use controller::{Controller, Goal, MOST_REFUSALS, Step};
 pub(crate) use fault::error_of;
+pub(crate) use headway::{Headway, Patience};
 pub(crate) use release::Release;

@@ -182,7 +182,7 @@ fn subdirectory(root: &Root, name: &[u8]) -> io::Result<Root> {
     let below = root
         .path()
         .join(Path::new(std::ffi::OsStr::from_bytes(name)));
-    Ok(Root::from_fd(root.directory(&path)?, below))
+    Ok(root.below(root.directory(&path)?, below))
 }
 
 /// Opens a directory inside another, and makes it first if it is missing: for its owner alone.

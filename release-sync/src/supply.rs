@@ -1,5 +1,6 @@
 //! Giving a tree out: scanning it, and answering what is asked for.
 
+mod awaited;
 mod encode;
 mod level;
 mod payload_cache;
@@ -7,6 +8,7 @@ mod readers;
 mod shelf;
 mod source;
 
+pub(crate) use awaited::{Awaited, Supplied};
 pub(crate) use payload_cache::{Answer, PayloadCache};
 pub use source::{Source, scan};
 

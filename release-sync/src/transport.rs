@@ -60,6 +60,12 @@ pub(crate) trait Transport: Send {
     /// whenever the transport is read or waited for, so that the far end never blocks on it.
     fn stderr(&self) -> &[u8];
 
+    /// The exit status of the far end, where it has ended and its stream has not; as far as that can be
+    /// known.
+    fn early_status(&mut self) -> Option<i32> {
+        None
+    }
+
     /// After the end of the stream: the exit status of the far end, as a shell would have it (128 and
     /// more for a signal), if it becomes known within a second or two.
     fn exit_status(&mut self) -> Option<i32>;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use release_sync::{
-    Error, Fleet, Generation, Host, Options, Outcome, ProofClass, Reach, pull, scan,
+    Cancel, Error, Fleet, Generation, Host, Options, Outcome, ProofClass, Reach, pull, scan,
 };
 
 struct Place {
@@ -173,7 +173,13 @@ fn a_pull_brings_a_host_s_tree_and_leaves_no_trace_there() {
     let before = listing(&staging);
     let options = Options::default();
     for outcome in [Outcome::Committed, Outcome::Unchanged] {
-        let report = pull(&agent(staging.clone()), &into, &options, &());
+        let report = pull(
+            &agent(staging.clone()),
+            &into,
+            &options,
+            &Cancel::default(),
+            &(),
+        );
         assert!(report.error.is_none(), "{report:?}");
         assert_eq!(report.outcome, outcome);
         assert_eq!(report.proof, Some(ProofClass::Full));
@@ -189,7 +195,13 @@ fn a_pull_brings_a_host_s_tree_and_leaves_no_trace_there() {
         protect: vec![String::from("/own/")],
         ..options
     };
-    let report = pull(&agent(staging.clone()), &into, &options, &());
+    let report = pull(
+        &agent(staging.clone()),
+        &into,
+        &options,
+        &Cancel::default(),
+        &(),
+    );
     assert_eq!(report.outcome, Outcome::Committed, "{report:?}");
     assert!(report.counts.matched_bytes > 3000, "{report:?}");
     assert!(into.join("own/notes").exists() && !into.join("lib/b").exists());
@@ -206,6 +218,7 @@ fn a_pull_of_nothing_says_why() {
         &agent(place.at("missing")),
         &place.at("into"),
         &Options::default(),
+        &Cancel::default(),
         &(),
     );
     let error = report
@@ -219,6 +232,7 @@ fn a_pull_of_nothing_says_why() {
         &agent(place.at("empty")),
         &place.at("into"),
         &Options::default(),
+        &Cancel::default(),
         &(),
     );
     assert!(
@@ -374,4 +388,48 @@ fn what_many_hosts_need_is_done_once() {
     }
     let drifted = push(drifting, 2);
     assert!(drifted.files_read <= 2 * 44, "{drifted:?}");
+}
+
+/// What was staged before the connection was lost was done by the attempt that was lost. Bytes cross again
+/// and again, and are counted.
+#[test]
+fn files_are_counted_for_the_attempt_that_counts() {
+    const FILES: u64 = 100;
+    const SIZE: u64 = 65_536;
+    let place = Place::new();
+    let source = place.at("source");
+    let mut noise = 1u64;
+    for number in 0..FILES {
+        let mut content = Vec::new();
+        while (content.len() as u64) < SIZE {
+            noise = noise
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(number | 1);
+            content.extend_from_slice(&(noise >> 16).to_le_bytes()[..4]);
+        }
+        fs::create_dir_all(&source).unwrap();
+        fs::write(source.join(format!("f{number:02}")), content).unwrap();
+    }
+    let program = env!("CARGO_BIN_EXE_release-agent");
+    // The first connection ends after some of it.
+    let script = format!(
+        "mkdir {once} 2>/dev/null || exec {program} serve
+        dd bs=64k iflag=count_bytes count=3000000 status=none | {program} serve",
+        once = place.at("once").display(),
+    );
+    let host = Host {
+        name: String::from("host"),
+        destination: place.at("tree"),
+        reach: Reach::Command(["sh", "-c", &script].map(Into::into).to_vec()),
+    };
+    let options = Options::default();
+    let scanned = scan(&source, &options, &()).unwrap();
+    let report = fleet(host, options).push(&scanned, Generation::new(1), &());
+    let report = &report.hosts[0];
+    assert_eq!(report.outcome, Outcome::Committed, "{report:?}");
+    assert!(place.at("once").exists());
+    let counts = report.counts;
+    assert!((1..FILES).contains(&counts.files_sent), "{counts:?}");
+    assert_eq!(counts.literal_bytes, counts.files_sent * SIZE, "{counts:?}");
+    assert!(counts.bytes_sent > FILES * SIZE, "{counts:?}");
 }

@@ -6,6 +6,7 @@
 //! | [`snapshot`] | what a tree is, entry by entry, read without the engine's code |
 //! | [`judge`] | whether two trees are equal: once by rsync, once by snapshots |
 //! | [`sshd`] | real SSH servers on loopback, each a host with its own file system view |
+//! | [`disk`] | loop devices with a file system, which may be frozen |
 //! | [`proxy`] | a TCP proxy that delays, limits, stalls and cuts |
 //! | [`cli`] | the built `release-cli`, run as an operator does |
 //! | [`engine`] | the library, for what its program has no words for |
@@ -23,6 +24,7 @@
 pub mod boto;
 pub mod cli;
 pub mod corpora;
+pub mod disk;
 pub mod ec2;
 pub mod engine;
 pub mod group;

@@ -23,6 +23,7 @@ fn help_reads_well() {
         "status",
         "pull",
         "doctor",
+        "thaw",
         "demo",
         "completions",
         "man",

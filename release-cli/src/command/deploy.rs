@@ -29,29 +29,30 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
         retain_failed(desk, &state, &mut deployment.hosts)?;
     }
     let fleet = Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
-    let source = desk.scan(&deployment.source, &deployment.options)?;
     let generation = lock.allocate()?;
-    let from = harmless_path(source.directory());
-    let deploy = Deploy {
+    let from = harmless_path(&deployment.source);
+    let operator = desk.environment.operator();
+    let deploy = |source: &Source| Deploy {
         release: source.release(),
         generation,
         source: &from,
-        by: &desk.environment.operator(),
+        by: &operator,
     };
-    lock.begin(
-        deploy,
-        deployment.hosts.iter().map(|host| host.name.as_str()),
-    )?;
 
-    desk.start(&source, generation, &deployment.hosts);
     let push = Push {
         desk,
         deployment: &deployment,
-        source: &source,
         generation,
         watch: Watch::new(&*desk.screen),
     };
-    let report = push.to_all(&fleet, deadline);
+    let (source, report) = push.to_all(&fleet, deadline, || {
+        let source = desk.scan(&deployment.source, &deployment.options)?;
+        let hosts = deployment.hosts.iter().map(|host| host.name.as_str());
+        lock.begin(deploy(&source), hosts)?;
+        desk.start(&source, generation, &deployment.hosts);
+        Ok(source)
+    })?;
+    let deploy = deploy(&source);
     learn_generation(desk, &lock, &report);
     let begun = push.watch.begun();
     let verdict = Verdict::of(Aim::Push, desk.interrupts.interrupted(), &report, &begun);
@@ -67,16 +68,22 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
 struct Push<'d> {
     desk: &'d Desk,
     deployment: &'d Deployment,
-    source: &'d Source,
     generation: Generation,
     watch: Watch<'d>,
 }
 
 impl Push<'_> {
-    /// Pushes to every host, and again to those that somebody else had locked, until the deadline.
-    fn to_all(&self, fleet: &Fleet, deadline: Deadline) -> Report {
+    /// Pushes to every host what `prepare` finds, and again to those that somebody else had locked, until
+    /// the deadline. Hosts are reached while the source is being found.
+    fn to_all(
+        &self,
+        fleet: &Fleet,
+        deadline: Deadline,
+        prepare: impl FnOnce() -> Result<Source, Failure>,
+    ) -> Result<(Source, Report), Failure> {
         let begin = Instant::now();
-        let mut report = self.to(fleet);
+        self.desk.interrupts.cancels(fleet.cancel_handle());
+        let (source, mut report) = fleet.push_when_ready(self.generation, &self.watch, prepare)?;
         loop {
             let locked = self.locked(&report);
             if locked.is_empty() || deadline.has_passed() {
@@ -88,15 +95,12 @@ impl Push<'_> {
             let Ok(fleet) = Fleet::new(locked, self.deployment.options.clone()) else {
                 break;
             };
-            replace(&mut report.hosts, self.to(&fleet).hosts);
+            self.desk.interrupts.cancels(fleet.cancel_handle());
+            let again = fleet.push(&source, self.generation, &self.watch);
+            replace(&mut report.hosts, again.hosts);
             report.seconds = begin.elapsed().as_secs_f64();
         }
-        report
-    }
-
-    fn to(&self, fleet: &Fleet) -> Report {
-        self.desk.interrupts.cancels(fleet.cancel_handle());
-        fleet.push(self.source, self.generation, &self.watch)
+        Ok((source, report))
     }
 
     fn locked(&self, report: &Report) -> Vec<Host> {

@@ -51,7 +51,8 @@ pub(super) fn write(directory: &Path, desk: &Desk) -> Result<Exit, Failure> {
 fn pages() -> impl Iterator<Item = Man> {
     let mut program = Args::command().disable_help_subcommand(true);
     program.build();
-    let verbs: Vec<Command> = program.get_subcommands().cloned().collect();
+    let verbs = program.get_subcommands().filter(|verb| !verb.is_hide_set());
+    let verbs: Vec<Command> = verbs.cloned().collect();
     std::iter::once(program).chain(verbs).map(Man::new)
 }
 
@@ -103,6 +104,7 @@ mod tests {
             "status",
             "pull",
             "doctor",
+            "thaw",
             "demo",
             "completions",
             "man",

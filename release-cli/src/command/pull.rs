@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
-use release_sync::{Generation, Host, HostReport, Reach, Report, pull};
+use release_sync::{Cancel, Generation, Host, Reach, Report, pull};
 
 use super::desk::{Deadline, Desk, harmless_path};
 use crate::args::PullArgs;
@@ -31,7 +30,15 @@ pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result
         source: from,
         hosts: vec![&pulling.host.name],
     });
-    let host = bring(pulling, desk)?;
+    let cancel = Cancel::default();
+    desk.interrupts.cancels(cancel.clone());
+    let Pulling {
+        host,
+        into,
+        options,
+        ..
+    } = &pulling;
+    let host = pull(host, into, options, &cancel, &*desk.screen);
     let report = Report {
         work: Default::default(),
         release: host.release,
@@ -43,13 +50,6 @@ pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result
     let interrupted = desk.interrupts.interrupted();
     let verdict = Verdict::of(Aim::Push, interrupted, &report, &HashSet::new());
     Ok(desk.finish(&report, verdict))
-}
-
-/// An interrupt doesn't wait for the end: what the source is by then, the next pull completes.
-fn bring(pulling: Pulling, desk: &Desk) -> Result<HostReport, Failure> {
-    let screen = Arc::clone(&desk.screen);
-    desk.interrupts
-        .abandonable(move || pull(&pulling.host, &pulling.into, &pulling.options, &*screen))
 }
 
 fn question(pulling: &Pulling, from: &str) -> String {

@@ -6,6 +6,7 @@ use release_core::ConfigFault;
 use release_sync::Error;
 
 use crate::failure::Failure;
+use crate::freeze::FreezeError;
 
 /// What a program needs to tell an error from others, and a person to mend it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +95,12 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             "let it end, or wait for it with --lock-wait SECONDS; the lock ends with its holder",
         ),
         Failure::Engine(error) => of_error(error),
+        Failure::Freeze(error) => of_freeze(error),
+        Failure::Drill { .. } => no_advice("drill"),
+        Failure::ThawedEarly => advice(
+            "thawed-early",
+            "its watchdog was first, or somebody else; what was done meanwhile can't be relied on",
+        ),
         Failure::Signals(_) => no_advice("signals"),
         Failure::Interrupted => no_advice("interrupted"),
         Failure::NoAgent(_) => advice(
@@ -104,6 +111,48 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             advice("demo", "the demo needs a few MB in the temporary directory")
         }
         Failure::ClaimsBroken { .. } => no_advice("claims-broken"),
+    }
+}
+
+fn of_freeze(error: &FreezeError) -> Advice {
+    match error {
+        FreezeError::Refused(_) => advice(
+            "freeze-refused",
+            "while it is frozen nothing there can be written: move what is named elsewhere, or set \
+             `snapshot.freeze = \"off\"`",
+        ),
+        FreezeError::Unsupported(_) => advice(
+            "freeze-unsupported",
+            "set `snapshot.freeze = \"off\"`, which only writes to the disk what is in memory",
+        ),
+        FreezeError::Busy(_) => advice(
+            "freeze-busy",
+            "let whoever froze it end; if nobody did who lives, say `release-cli thaw PATH`",
+        ),
+        FreezeError::AtWork { .. } => advice(
+            "locked",
+            "let it end: its watchdog sees to that; if need be, `release-cli thaw PATH` thaws it at once",
+        ),
+        FreezeError::Freeze { source, .. } | FreezeError::Thaw { source, .. }
+            if source.kind() == ErrorKind::PermissionDenied =>
+        {
+            advice("freeze-permission", "only root can: run it as root")
+        }
+        FreezeError::Thaw { .. } => advice(
+            "still-frozen",
+            "its watchdog goes on trying; look at the disk (`dmesg`), and say `release-cli thaw`",
+        ),
+        FreezeError::Unmounted(_) => {
+            advice("still-frozen", "mount it, then say `release-cli thaw`")
+        }
+        FreezeError::Freeze { .. } | FreezeError::Sync { .. } => {
+            advice("freeze", "look at the disk (`dmesg`)")
+        }
+        FreezeError::Watchdog(_) | FreezeError::Look { .. } => no_advice("freeze"),
+        FreezeError::Record { .. } => advice(
+            "state",
+            "name a directory that you may write to in `state.directory`",
+        ),
     }
 }
 
@@ -143,6 +192,7 @@ fn of_source(error: &Error) -> Option<Advice> {
             "pattern",
             "patterns are as in rsync: `*.pyc`, `/only/at/the/top`, `directory/`, `a/**/b`",
         ),
+        Error::Impatience { .. } => advice("impatience", "allow a longer `sync.silence`"),
         Error::DoubledHost(_) => advice("doubled-host", "give one of them another `host.name`"),
         Error::NoSshOptions(_) => no_advice("no-ssh-options"),
         _ => return None,
@@ -216,6 +266,11 @@ fn of_way(error: &Error) -> Option<Advice> {
             "silence",
             "check the host's load and disk, or allow a longer `sync.silence` (until the agent runs: \
              `ssh.connect_timeout`)",
+        ),
+        Error::Stalled { .. } => advice(
+            "stalled",
+            "look at the host's disk (`dmesg`, or processes in state D); if it is only slow, allow a longer \
+             `sync.stall`",
         ),
         Error::Disconnected { .. } => advice(
             "disconnected",

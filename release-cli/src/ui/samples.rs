@@ -320,6 +320,10 @@ pub(super) fn errors() -> Vec<Error> {
             doing: "staging",
             silence: Duration::from_secs(30),
         },
+        Error::Stalled {
+            doing: "scanning the destination",
+            patience: Duration::from_secs(600),
+        },
         Error::Disconnected {
             doing: "staging",
             stderr: "killed".into(),

@@ -1,12 +1,12 @@
 //! The binary as it is typed: exit codes, and what goes where. Nothing here reaches a host.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod output;
 mod place;
 
 use std::fs;
 use std::io::Read;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -250,6 +250,46 @@ fn a_doctor_finds_each_fault_and_says_how_to_mend_it() {
         assert_eq!(of(name), "fault");
     }
     assert_eq!(events.last().unwrap()["host"], "web-1");
+}
+
+/// Whoever listens there says nothing.
+#[test]
+fn an_interrupt_ends_whatever_is_connecting() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    for words in [
+        &["pull", "web-1:/srv/app"][..],
+        &["deploy", "--no-snapshot"],
+        &["status"],
+    ] {
+        let place = Place::new(&NOBODY.replace("port = 9", &format!("port = {port}")));
+        fs::create_dir(place.path().join("app")).unwrap();
+        fs::write(place.path().join("app/a"), "content").unwrap();
+        fs::write(place.path().join("known_hosts"), "").unwrap();
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(place.path().join("id"))
+            .status();
+        assert!(
+            made.expect("ssh-keygen is needed: openssh-client")
+                .success()
+        );
+        let mut child = place
+            .command(&[&["--json"], words].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _met = listener.accept().unwrap();
+        let begin = Instant::now();
+        let pid = Pid::from_child(&child);
+        kill_process(pid, Signal::INT).unwrap();
+        assert_eq!(wait_for_end(&mut child), Some(130), "{words:?}");
+        let took = begin.elapsed();
+        assert!(took < Duration::from_secs(2), "{words:?}: {took:?}");
+        let events = events(&child.wait_with_output().unwrap());
+        assert_eq!(events.last().unwrap()["event"], "finished", "{words:?}");
+    }
 }
 
 #[test]

@@ -68,6 +68,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "numeric_owner",
             "allow_empty",
             "silence",
+            "stall",
         ],
     ),
     (

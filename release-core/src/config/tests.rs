@@ -82,6 +82,7 @@ fn everything_said_is_heard() {
         numeric_owner = true
         allow_empty = true
         silence = "2m"
+        stall = "1h"
         [rollout]
         waves = ["1", "25%"]
         max_failures = "10%"
@@ -161,6 +162,7 @@ fn everything_said_is_heard() {
             numeric_owner: true,
             allow_empty: true,
             silence: Duration::from_secs(120),
+            stall: Duration::from_secs(3600),
             bwlimit: Rate(Some(10_000_000)),
             bwlimit_total: Rate(Some(1 << 30)),
             together: true,

@@ -8,10 +8,12 @@ use std::sync::mpsc;
 use release_core::Manifest;
 
 use super::Event;
+use super::alarm::{Alarm, trip};
 use super::limits::Budget;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::delta::{Blocks, Signature, SignatureBuilder};
+use crate::effort::Effort;
 use crate::tree::{Found, FoundKind};
 use crate::unit::Units;
 use crate::wire::{Ask, Basis, ToController, WANT_WINDOW, Want};
@@ -47,6 +49,7 @@ impl Asker {
     /// Asks in a thread of its own, since the window may make it wait.
     pub(super) fn start(self, sender: Sender, events: mpsc::Sender<Event>) {
         std::thread::spawn(move || {
+            let _alarm = Alarm::new(&events);
             self.ask(&sender);
             let sizes = self.lacking.iter().filter_map(|lacking| {
                 self.manifest.entries()[lacking.entry as usize]
@@ -82,6 +85,7 @@ impl Asker {
 
     fn ask_for(&self, lacking: &Lacking) -> Ask {
         let entry = &self.manifest.entries()[lacking.entry as usize];
+        trip(&entry.path, "panics in the asker");
         let basis = lacking
             .basis
             .zip(entry.file())
@@ -100,7 +104,7 @@ impl Asker {
         };
         let blocks = Blocks::of(size).filter(|&blocks| pays(blocks, new_size))?;
         let file = self.root.file(&found.path).ok()?;
-        let signature = signature(&file, size, blocks).ok()?;
+        let signature = signature(&file, size, blocks, self.root.effort()).ok()?;
         Some(Basis { size, signature })
     }
 }
@@ -117,7 +121,7 @@ fn pays(blocks: Blocks, new_size: u64) -> bool {
     (Signature::size_for(blocks) as u64) < new_size
 }
 
-fn signature(file: &File, size: u64, blocks: Blocks) -> io::Result<Vec<u8>> {
+fn signature(file: &File, size: u64, blocks: Blocks, effort: &Effort) -> io::Result<Vec<u8>> {
     let mut builder = SignatureBuilder::new(blocks);
     let mut buffer = vec![0; builder.piece_length().min(size as usize)];
     let mut offset = 0;
@@ -126,6 +130,7 @@ fn signature(file: &File, size: u64, blocks: Blocks) -> io::Result<Vec<u8>> {
         std::os::unix::fs::FileExt::read_exact_at(file, &mut buffer[..piece], offset)?;
         builder.push(&buffer[..piece]);
         offset += piece as u64;
+        effort.add(piece as u64);
     }
     builder.finish().map_err(io::Error::other)
 }

@@ -45,7 +45,9 @@ impl Destination {
         let unusable = |doing: &'static str| {
             move |error: io::Error| Failure::io(FaultKind::Destination, doing, &error)
         };
-        let tree = open_tree(&begin.destination, limit, true).map_err(unusable("opening it"))?;
+        let tree = open_tree(&begin.destination, limit, true)
+            .map_err(unusable("opening it"))?
+            .counted_by(sender.effort());
         if begin.require_mount && !store::is_mount(&tree).map_err(unusable("looking at it"))? {
             return Err(Failure::new(FaultKind::NotMounted, ""));
         }

@@ -24,6 +24,12 @@ impl Failure {
         }
     }
 
+    /// A fault of this program.
+    pub(super) fn panicked() -> Self {
+        let reason = "the agent failed by a fault of its own, which is worth a report";
+        Self::new(FaultKind::Internal, reason)
+    }
+
     /// A failure of I/O: a full disk and a read-only one are kinds of their own.
     pub(super) fn io(kind: FaultKind, doing: &str, error: &io::Error) -> Self {
         let kind = match Errno::from_io_error(error) {

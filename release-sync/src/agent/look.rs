@@ -46,7 +46,7 @@ impl Sight {
         claim::filter(&begin, None)?;
         let tree = match open_tree(&begin.destination, limit, false) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            other => Some(other.map_err(unusable)?),
+            other => Some(other.map_err(unusable)?.counted_by(sender.effort())),
         };
         let welcome = welcome(tree.as_ref());
         let superuser = welcome.superuser;

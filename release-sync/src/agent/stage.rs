@@ -10,6 +10,7 @@ use std::time::Instant;
 use release_core::{Manifest, RelPath, ReleaseId};
 
 use super::Event;
+use super::alarm::trip;
 use super::ask::{self, Asker, Lacking};
 use super::destination::{Destination, observe_after, owners_of};
 use super::fault::{Failure, chain};
@@ -36,6 +37,8 @@ pub(super) struct Staging {
     pool: Pool,
     window: Arc<Budget>,
     want_sizes: Arc<Mutex<HashMap<u32, usize>>>,
+    /// Units of which files came since their last answer ended.
+    coming: HashSet<u32>,
     may_ask: bool,
     /// Files that are neither staged nor refused yet.
     pending: HashSet<u32>,
@@ -105,6 +108,7 @@ impl Staging {
             pool: Pool::start(&shared, events),
             window: Arc::new(ask::window()),
             want_sizes: Arc::default(),
+            coming: HashSet::new(),
             pending: HashSet::new(),
             asked: false,
             complete: false,
@@ -216,6 +220,7 @@ impl Staging {
                         .and_then(|mut s| s.remove(&unit));
                     self.window.give_back(size.unwrap_or(0));
                 }
+                self.note_answer(unit, answered, !files.is_empty())?;
                 for file in files {
                     self.note_file(file, true, sender)?;
                 }
@@ -225,6 +230,18 @@ impl Staging {
             self.told = Instant::now();
             let (files, bytes) = self.progress;
             sender.send(&ToController::Progress { files, bytes });
+        }
+        Ok(())
+    }
+
+    /// An answer with no file in it leaves us waiting for ever.
+    fn note_answer(&mut self, unit: u32, ends: bool, has_files: bool) -> Result<(), Failure> {
+        if has_files {
+            self.coming.insert(unit);
+        }
+        if ends && !self.coming.remove(&unit) {
+            let what = "an answer without a file that was asked for";
+            return Err(Failure::new(FaultKind::Protocol, what));
         }
         Ok(())
     }
@@ -247,6 +264,7 @@ impl Staging {
                 "a file that was there already",
             ));
         };
+        trip(&entry.path, "panics in the session");
         match result {
             Ok(staged) => {
                 self.pending.remove(&index);
@@ -294,6 +312,11 @@ impl Staging {
             let reason = reason.chars().take(500).collect();
             sender.send(&ToController::Refusal(Refusal { entry, reason }));
         }
+    }
+
+    /// Files whose content came from the other side.
+    pub(super) fn files_received(&self) -> u64 {
+        self.progress.0
     }
 
     /// What to say when all is staged or refused; only once.

@@ -4,9 +4,12 @@ use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::Event;
+use super::alarm::Alarm;
 use super::limits::{Budget, FAREWELL, KEEP_ALIVE};
+use crate::effort::Effort;
 use crate::wire::{self, ToAgent, ToController};
 
 /// Bytes that are read at once.
@@ -19,6 +22,7 @@ pub(super) fn start_reader(
     budget: Arc<Budget>,
 ) {
     std::thread::spawn(move || {
+        let _alarm = Alarm::new(&events);
         let mut buffer = vec![0; READ];
         loop {
             let event = match input.read(&mut buffer) {
@@ -36,13 +40,15 @@ pub(super) fn start_reader(
     });
 }
 
-/// Sends frames, and something every few seconds while there are none.
+/// Sends frames, and every few seconds how much was done.
 ///
 /// Frames queue up without a bound here; their number is bounded by who makes them: wants by their
 /// window, progress by the clock, everything else comes once.
 #[derive(Clone, Debug)]
 pub(super) struct Sender {
     frames: mpsc::Sender<Vec<u8>>,
+    /// What the session does.
+    effort: Effort,
     /// Are the messages those of a controller?
     exchanged: Arc<AtomicBool>,
     /// Is disconnected when the thread ends.
@@ -50,39 +56,31 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn start(mut output: impl Write + Send + 'static) -> Self {
+    pub(super) fn start(output: impl Write + Send + 'static) -> Self {
         let (frames, queue) = mpsc::channel::<Vec<u8>>();
         let (running, ended) = mpsc::channel::<()>();
-        let exchanged = Arc::new(AtomicBool::new(false));
-        let is_exchanged = Arc::clone(&exchanged);
-        let keep_alive = move || match is_exchanged.load(Ordering::Relaxed) {
-            true => wire::control(&ToAgent::KeepAlive),
-            false => wire::control(&ToController::KeepAlive),
+        let (effort, exchanged) = (Effort::default(), Arc::new(AtomicBool::new(false)));
+        let voice = Voice {
+            output,
+            effort: effort.clone(),
+            exchanged: Arc::clone(&exchanged),
         };
         std::thread::spawn(move || {
             let _running = running;
             // A controller that is gone is noticed by the reader, too.
-            let mut say = |bytes: &[u8]| output.write_all(bytes).and_then(|()| output.flush());
-            if say(&wire::greeting()).is_err() {
-                return;
-            }
-            loop {
-                let said = match queue.recv_timeout(KEEP_ALIVE) {
-                    Ok(frame) if frame.is_empty() => return,
-                    Ok(frame) => say(&frame),
-                    Err(RecvTimeoutError::Timeout) => say(&keep_alive()),
-                    Err(RecvTimeoutError::Disconnected) => return,
-                };
-                if said.is_err() {
-                    return;
-                }
-            }
+            let _ = voice.speak(&queue);
         });
         Self {
             frames,
+            effort,
             exchanged,
             ended: Arc::new(Mutex::new(ended)),
         }
+    }
+
+    /// What the session does counts here.
+    pub(super) fn effort(&self) -> &Effort {
+        &self.effort
     }
 
     /// From now on, what is said for want of anything else is what a controller says.
@@ -107,5 +105,46 @@ impl Sender {
         if let Ok(ended) = ended.lock() {
             let _ = ended.recv_timeout(FAREWELL);
         }
+    }
+}
+
+/// What the sender's thread says.
+struct Voice<W> {
+    output: W,
+    effort: Effort,
+    exchanged: Arc<AtomicBool>,
+}
+
+impl<W: Write> Voice<W> {
+    fn speak(mut self, queue: &mpsc::Receiver<Vec<u8>>) -> std::io::Result<()> {
+        self.say(&wire::greeting())?;
+        let mut due = Instant::now() + KEEP_ALIVE;
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            match queue.recv_timeout(left) {
+                Ok(frame) if frame.is_empty() => return Ok(()),
+                Ok(frame) => self.say(&frame)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+            // Also when there is much else to say: that may be the same over and over.
+            if Instant::now() >= due {
+                self.say(&self.working())?;
+                due = Instant::now() + KEEP_ALIVE;
+            }
+        }
+    }
+
+    fn working(&self) -> Vec<u8> {
+        let done = self.effort.total();
+        match self.exchanged.load(Ordering::Relaxed) {
+            true => wire::control(&ToAgent::Working { done }),
+            false => wire::control(&ToController::Working { done }),
+        }
+    }
+
+    fn say(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.output.write_all(bytes)?;
+        self.output.flush()
     }
 }

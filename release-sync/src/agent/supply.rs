@@ -18,8 +18,9 @@ use super::limits::{Budget, TICK};
 use super::streams::Sender;
 use crate::cancel::Cancel;
 use crate::drive::{Drive, Verdict};
-use crate::session::{Controller, Goal};
-use crate::supply::{CACHE_BUDGET, PayloadCache, Source};
+use crate::effort::Effort;
+use crate::session::{Controller, Goal, Patience};
+use crate::supply::{Awaited, PayloadCache, Source, Supplied};
 use crate::transport::{Waker, memory_pair};
 use crate::wire::{self, Begin, Purpose, Supply, ToAgent, control};
 use crate::{Error, Options};
@@ -42,7 +43,7 @@ pub(super) fn give_out(
         source,
     };
     sender.exchange_roles();
-    let result = scan(supply, limit).and_then(|source| {
+    let result = scan(supply, limit, sender.effort()).and_then(|source| {
         let (transport, mut heard, said) = memory_pair(MEMORY).map_err(failed)?;
         std::thread::scope(|scope| {
             let session = scope.spawn(|| converse(supply, &source, transport));
@@ -69,13 +70,15 @@ pub(super) fn give_out(
     }
 }
 
-fn scan(supply: &Supply, limit: Option<&Path>) -> Result<Source, Error> {
+fn scan(supply: &Supply, limit: Option<&Path>, effort: &Effort) -> Result<Source, Error> {
     use std::os::unix::ffi::OsStrExt;
     let path = PathBuf::from(std::ffi::OsStr::from_bytes(&supply.source));
-    let root = open_tree(&supply.source, limit, false).map_err(|source| Error::Source {
-        path: path.clone(),
-        source,
-    })?;
+    let root = open_tree(&supply.source, limit, false)
+        .map_err(|source| Error::Source {
+            path: path.clone(),
+            source,
+        })?
+        .counted_by(effort);
     let options = Options {
         exclude: supply.exclude.clone(),
         checksum: supply.checksum,
@@ -121,16 +124,17 @@ fn converse(
         doing: "giving out",
         source,
     };
-    let silence = Duration::from_secs(supply.silence_seconds.max(1).into());
-    let goal = Goal::Push(source.shared());
-    let mut session = Controller::new(goal, begin(supply), silence, Instant::now());
-    let root = source.root().try_clone().map_err(failed)?;
-    let cache = PayloadCache::new(root, source.shared(), CACHE_BUDGET, 1);
+    let patience = Patience {
+        silence: Duration::from_secs(supply.silence_seconds.max(1).into()),
+        stall: Options::default().stall,
+    };
+    let mut session = Controller::new(Goal::Await, begin(supply), patience, Instant::now());
+    let awaited = Awaited::known(Supplied::of(source, 1));
     let waker = Waker::new().map_err(failed)?;
     let mut drive = Drive {
         transport: &mut transport,
         session: &mut session,
-        cache: Some(&cache),
+        awaited: &awaited,
         reader: 0,
         waker: &waker,
         cancel: &Cancel::default(),
@@ -139,7 +143,7 @@ fn converse(
     // The other side decides by itself what it does with what it is given, and tells its people.
     let result = drive.run(&mut |_, _| {}, &mut || Verdict::Commit);
     transport.close();
-    match (result, cache.changed()) {
+    match (result, awaited.cache().and_then(PayloadCache::changed)) {
         (Err(Error::Files { .. }), Some(path)) => Err(Error::SourceChanged { path }),
         _ => Ok(()),
     }

@@ -12,6 +12,8 @@ use release_core::{
     Digest, Entry, Generation, Kind, Manifest, Meta, Principal, RelPath, Timestamp,
 };
 
+mod liveness;
+
 use super::*;
 use crate::scan::testing::Tree;
 use crate::wire::{
@@ -228,8 +230,11 @@ fn serve_for(bytes: Vec<u8>, linger: Duration) -> Vec<u8> {
         0,
         "a thread of the agent has panicked"
     );
-    let said = output.0.lock().unwrap();
-    said.clone()
+    let said = output.0.lock().unwrap().clone();
+    let fault = b"by a fault of its own";
+    let has_panicked = said.windows(fault.len()).any(|words| words == fault);
+    assert!(!has_panicked, "the session has panicked");
+    said
 }
 
 /// All that an agent says is a greeting and whole frames.

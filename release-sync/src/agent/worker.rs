@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use release_core::{Entry, Manifest, Timestamp};
 
 use super::Event;
+use super::alarm::{Alarm, trip};
 use super::limits::Budget;
 use crate::confine::{ParentCache, Root};
 use crate::plan::{Origin, Owners};
@@ -135,7 +136,7 @@ impl Pool {
     /// Gives a payload to the writer of its unit, since frames of one unit depend on each other.
     pub(super) fn payload(&self, unit: u32, body: Vec<u8>) {
         let queue = &self.queues[unit as usize % self.queues.len()];
-        // A writer ends before its queue only by a panic, which the session notices by its silence.
+        // A writer ends before its queue only by a panic, of which the session hears.
         let _ = queue.send(Task::Payload(body));
     }
 
@@ -170,6 +171,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, tasks: &Receiver<Task>, events: &Sender<Event>) {
+        let _alarm = Alarm::new(events);
         while let Ok(task) = tasks.recv() {
             if self.shared.given_up.load(Ordering::Relaxed) {
                 continue;
@@ -251,6 +253,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let entry = &shared.manifest.entries()[index as usize];
         let (size, _) = entry.file().ok_or(WriteError::Damaged)?;
+        trip(&entry.path, "panics in a writer");
         let file = self.create(entry)?;
         let basis = match shared.lacking.get(&index) {
             Some(Some(old)) if !shared.is_retried(index) => {
@@ -258,7 +261,7 @@ impl Writer {
             }
             _ => None,
         };
-        Ok(FileWriter::new(file, size, basis))
+        Ok(FileWriter::new(file, size, basis).counted_by(shared.root.effort()))
     }
 
     /// The old file of a delta; none if it can't be opened: then copies don't come out right, and the
@@ -331,7 +334,8 @@ impl Writer {
             }
             Origin::Wanted { .. } => return Err(WriteError::Damaged),
         };
-        let mut writer = FileWriter::new(self.create(entry)?, size, None);
+        let mut writer =
+            FileWriter::new(self.create(entry)?, size, None).counted_by(shared.root.effort());
         if let Some(source) = source {
             writer.push_file(&source)?;
         }

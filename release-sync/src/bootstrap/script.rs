@@ -17,6 +17,10 @@ const REPORT: &str = "release-sync-missing";
 /// The exit status that goes with the report.
 const MISSING: i32 = 97;
 
+/// The exit status of an upload that came off. Not 0, which could not be told from none as long as
+/// something in the background holds the command's streams.
+const PUT: i32 = 90;
+
 // Why an upload failed, as its exit status.
 const NO_HOME: i32 = 91;
 const NO_DIRECTORY: i32 = 92;
@@ -91,7 +95,7 @@ fn report() -> String {
 pub(super) fn upload(place: &Place, digest: &str, size: usize) -> String {
     let any_digest = "?".repeat(digest.len());
     wrap(&format!(
-        r#"LC_ALL=C; export LC_ALL; umask 077; {enter}d={directory}; mkdir -p "$d" || exit {NO_DIRECTORY}; t="$d/.agent-{digest}.$$"; fail() {{ rm -f "$t"; exit $1; }}; cat >"$t" || fail {NOT_WRITTEN}; test $(wc -c <"$t") -eq {size} || fail {CUT_SHORT}; chmod 700 "$t" || fail {NOT_PUT_IN_PLACE}; test -x "$t" || fail {NOT_EXECUTABLE}; mv -f "$t" "$d/agent-{digest}" || fail {NOT_PUT_IN_PLACE}; find "$d" -maxdepth 1 -type f -name "agent-{any_digest}" -mtime +30 -exec rm -f {{}} + 2>/dev/null; find "$d" -maxdepth 1 -type f -name ".agent-{any_digest}.*" -mtime +0 -exec rm -f {{}} + 2>/dev/null; exit 0"#,
+        r#"LC_ALL=C; export LC_ALL; umask 077; {enter}d={directory}; mkdir -p "$d" || exit {NO_DIRECTORY}; t="$d/.agent-{digest}.$$"; fail() {{ rm -f "$t"; exit $1; }}; cat >"$t" || fail {NOT_WRITTEN}; test $(wc -c <"$t") -eq {size} || fail {CUT_SHORT}; chmod 700 "$t" || fail {NOT_PUT_IN_PLACE}; test -x "$t" || fail {NOT_EXECUTABLE}; mv -f "$t" "$d/agent-{digest}" || fail {NOT_PUT_IN_PLACE}; find "$d" -maxdepth 1 -type f -name "agent-{any_digest}" -mtime +30 -exec rm -f {{}} + 2>/dev/null; find "$d" -maxdepth 1 -type f -name ".agent-{any_digest}.*" -mtime +0 -exec rm -f {{}} + 2>/dev/null; exit {PUT}"#,
         enter = place.enter(&format!("|| exit {NO_HOME}; ")),
         directory = word(&place.path),
     ))
@@ -102,7 +106,7 @@ pub(super) fn upload_fault(place: &Place, status: Option<i32>, stderr: &[u8]) ->
     let said = harmless(stderr);
     let is_full = said.contains("No space left") || said.contains("quota exceeded");
     let fault = match status {
-        Some(0) => return None,
+        Some(PUT) => return None,
         Some(NO_HOME) => String::from("the home directory can't be entered"),
         Some(NO_DIRECTORY | NOT_WRITTEN | NOT_PUT_IN_PLACE) if is_full => {
             format!("the disk with {place} is full")
@@ -243,7 +247,7 @@ mod tests {
     fn faults_in_words() {
         let place = Place::new("/opt/agents").unwrap();
         let fault = |status, stderr: &str| upload_fault(&place, Some(status), stderr.as_bytes());
-        assert_eq!(fault(0, "warning"), None);
+        assert_eq!(fault(PUT, "warning"), None);
         let full = fault(NOT_WRITTEN, "cat: write error: No space left on device\n").unwrap();
         assert!(full.starts_with("the disk with /opt/agents is full; the host said: cat: "));
         assert!(fault(NOT_EXECUTABLE, "").unwrap().contains("noexec"));

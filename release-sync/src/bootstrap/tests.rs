@@ -4,11 +4,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
-use crate::SshOptions;
 use crate::transport::ssh_rig::Sshd;
+use crate::{Cancel, SshOptions};
 
 const MAGIC: [u8; 8] = *b"\0magic\r\n";
 
@@ -36,7 +36,7 @@ impl Host {
             connect_timeout: Duration::from_secs(10),
             ..self.sshd.options()
         };
-        let session = SshSession::connect(&self.sshd.target(), &options)?;
+        let session = SshSession::connect(&self.sshd.target(), &options, &Cancel::default())?;
         Bootstrap {
             agents: &AgentFiles::new(self.sshd.folder()),
             directory: &self.directory,
@@ -117,6 +117,24 @@ fn the_noise_of_a_login_shell_is_skipped() {
     let host = Host::new(&[command], "");
     let mut started = host.start().unwrap();
     assert_eq!(started.noise, b"Welcome\n");
+    assert_speaks(&mut started);
+}
+
+/// What it leaves behind holds the streams of its commands, so these don't end with it.
+#[test]
+fn a_login_shell_that_leaves_something_in_the_background() {
+    let host = Host::new(
+        &["ForceCommand=sleep 30 & eval \"$SSH_ORIGINAL_COMMAND\""],
+        "",
+    );
+    let start = Instant::now();
+    let mut started = host.start().unwrap();
+    assert_eq!(started.agent_bytes, AGENT.len() as u64);
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
     assert_speaks(&mut started);
 }
 

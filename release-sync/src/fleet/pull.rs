@@ -4,39 +4,48 @@
 //! local directory, staged, verified and committed as everywhere. This thread carries bytes between that
 //! one and the transport.
 
-use std::collections::VecDeque;
-use std::io::{self, Read, Write};
+mod carrier;
+
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use release_core::{Generation, escape};
 
+use self::carrier::Carrier;
 use super::reach::{self, Agents, Reached};
-use crate::agent::{Received, receive};
+use crate::agent::{Latch, Received, Receiver};
 use crate::session::error_of;
-use crate::transport::{Transport, Waker};
 use crate::wire::{self, Begin, Purpose, Supply, ToAgent, control};
-use crate::{Counts, Error, Event, Host, HostReport, HostState, Monitor, Options, Outcome};
+use crate::{Cancel, Counts, Error, Event, Host, HostReport, HostState, Monitor, Options, Outcome};
 
-/// Bytes from the host that the receiver has not taken yet, at most.
-const BACKLOG: usize = 8 << 20;
-
-/// Longest sleep.
-const NAP: Duration = Duration::from_millis(500);
+/// What errors say that was being done.
+const DOING: &str = "receiving";
 
 /// Makes a local directory equal to a tree on a host: a push with the roles exchanged. The host's
 /// `destination` is the tree that is read; nothing is changed there. `into` is made if it is missing.
 ///
 /// Of the options, `delete`, `protect`, `max_delete` and `keep_undo` hold for the local directory, the
 /// others for both. What was there before is kept in its `.release/undo`.
-pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) -> HostReport {
+///
+/// A cancelled pull leaves the local directory as it was, unless its commit was begun: that is completed.
+/// The directory may stay locked for a moment, until a thread that is reading in it has found out.
+pub fn pull(
+    host: &Host,
+    into: &Path,
+    options: &Options,
+    cancel: &Cancel,
+    monitor: &dyn Monitor,
+) -> HostReport {
     let started = Instant::now();
     let mut counts = Counts::default();
-    let result = bring(host, into, options, monitor, &mut counts);
+    let pull = Pull {
+        host,
+        options,
+        cancel,
+        monitor,
+    };
+    let result = pull.bring(into, &mut counts);
     let mut report = HostReport {
         host: host.name.clone(),
         outcome: Outcome::Failed,
@@ -52,6 +61,7 @@ pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) 
         Ok(Received {
             staged: Some(staged),
             settled: Some(settled),
+            files,
             ..
         }) => {
             report.outcome = if staged.unchanged {
@@ -62,6 +72,7 @@ pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) 
             report.proof = Some(settled.proof.class);
             report.release = Some(staged.release);
             report.notes = staged.notes;
+            report.counts.files_sent = files;
             report.counts.files_deleted = settled.deleted;
             report.counts.literal_bytes = staged.literal_bytes;
             report.counts.matched_bytes = staged.matched_bytes;
@@ -70,7 +81,7 @@ pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) 
         Ok(_) => {
             let stderr = String::new();
             report.error = Some(Error::Disconnected {
-                doing: "receiving",
+                doing: DOING,
                 stderr,
             });
         }
@@ -80,50 +91,84 @@ pub fn pull(host: &Host, into: &Path, options: &Options, monitor: &dyn Monitor) 
     report
 }
 
-fn bring(
-    host: &Host,
-    into: &Path,
-    options: &Options,
-    monitor: &dyn Monitor,
-    counts: &mut Counts,
-) -> Result<Received, Error> {
-    super::check_patterns(options)?;
-    options.ssh_of(host)?;
-    let tell = |state| {
-        monitor.event(Event::State {
-            host: &host.name,
+struct Pull<'a> {
+    host: &'a Host,
+    options: &'a Options,
+    cancel: &'a Cancel,
+    monitor: &'a dyn Monitor,
+}
+
+impl Pull<'_> {
+    fn bring(&self, into: &Path, counts: &mut Counts) -> Result<Received, Error> {
+        let Self {
+            host,
+            options,
+            cancel,
+            ..
+        } = self;
+        super::check(options)?;
+        options.ssh_of(host)?;
+        self.tell(HostState::Connecting);
+        let mut opening = wire::greeting();
+        opening.extend(control(&ToAgent::Supply(supply(host, options))));
+        let Reached {
+            mut transport,
+            agent_bytes,
+            opened,
+            ..
+        } = reach::reach(host, options, &Agents::default(), &opening, cancel)?;
+        self.tell(HostState::Staging);
+        let begin = begin(into, options);
+        let receiver = Receiver {
+            begin: begin.clone(),
+            stall: options.stall,
+            latch: Latch::default(),
+        };
+        let mut carrier = Carrier::start(receiver, if opened { Vec::new() } else { opening })?;
+        let carried = carrier.carry(transport.as_mut(), options.silence, cancel);
+        (counts.bytes_sent, counts.bytes_received) = (carrier.sent, carrier.received);
+        counts.agent_bytes = agent_bytes;
+        transport.close();
+        if let Err(error @ Error::Cancelled) = carried {
+            carrier.leave();
+            return Err(error);
+        }
+        self.judge(carrier.finish(), carried, &begin)
+    }
+
+    /// What the receiver has to say is better than what was seen of the connection.
+    fn judge(
+        &self,
+        received: Received,
+        carried: Result<(), Error>,
+        begin: &Begin,
+    ) -> Result<Received, Error> {
+        if let Some(reason) = &received.refused {
+            return Err(Error::Supply {
+                reason: escape(reason.as_bytes()),
+            });
+        }
+        if let Some(fault) = &received.fault {
+            return Err(error_of(fault.clone(), begin));
+        }
+        if received.stalled {
+            return Err(Error::Stalled {
+                doing: DOING,
+                patience: self.options.stall,
+            });
+        }
+        if received.settled.is_none() {
+            carried?;
+        }
+        Ok(received)
+    }
+
+    fn tell(&self, state: HostState) {
+        self.monitor.event(Event::State {
+            host: &self.host.name,
             state,
-        })
-    };
-    tell(HostState::Connecting);
-    let mut opening = wire::greeting();
-    opening.extend(control(&ToAgent::Supply(supply(host, options))));
-    let Reached {
-        mut transport,
-        agent_bytes,
-        opened,
-        ..
-    } = reach::reach(host, options, &Agents::default(), &opening)?;
-    tell(HostState::Staging);
-    let begin = begin(into, options);
-    let mut carrier = Carrier::start(begin.clone(), if opened { Vec::new() } else { opening })?;
-    let carried = carrier.carry(transport.as_mut(), options.silence);
-    (counts.bytes_sent, counts.bytes_received) = (carrier.sent, carrier.received);
-    counts.agent_bytes = agent_bytes;
-    transport.close();
-    let received = carrier.finish();
-    if let Some(reason) = &received.refused {
-        return Err(Error::Supply {
-            reason: escape(reason.as_bytes()),
         });
     }
-    if let Some(fault) = &received.fault {
-        return Err(error_of(fault.clone(), &begin));
-    }
-    if received.settled.is_none() {
-        carried?;
-    }
-    Ok(received)
 }
 
 fn supply(host: &Host, options: &Options) -> Supply {
@@ -153,190 +198,4 @@ fn begin(into: &Path, options: &Options) -> Begin {
         holder: options.holder.clone(),
         silence_seconds: options.silence.as_secs().clamp(1, 3600) as u32,
     }
-}
-
-/// Carries bytes between the receiver's thread and a transport.
-struct Carrier {
-    waker: Waker,
-    to_receiver: Option<mpsc::Sender<Vec<u8>>>,
-    backlog: Arc<AtomicUsize>,
-    from_receiver: Arc<Mutex<Outgoing>>,
-    thread: Option<std::thread::JoinHandle<Received>>,
-    sent: u64,
-    received: u64,
-}
-
-#[derive(Default)]
-struct Outgoing {
-    bytes: VecDeque<u8>,
-    ended: bool,
-}
-
-impl Carrier {
-    fn start(begin: Begin, opening: Vec<u8>) -> Result<Self, Error> {
-        let waker = Waker::new().map_err(|source| Error::Transport {
-            doing: "starting",
-            source,
-        })?;
-        let (to_receiver, pieces) = mpsc::channel();
-        let backlog = Arc::new(AtomicUsize::new(0));
-        let outgoing = Outgoing {
-            bytes: opening.into(),
-            ended: false,
-        };
-        let from_receiver = Arc::new(Mutex::new(outgoing));
-        let input = Input {
-            pieces,
-            piece: VecDeque::new(),
-            backlog: Arc::clone(&backlog),
-            waker: waker.clone(),
-        };
-        let output = Output {
-            outgoing: Arc::clone(&from_receiver),
-            waker: waker.clone(),
-        };
-        let thread = Some(std::thread::spawn(move || receive(input, output, begin)));
-        let to_receiver = Some(to_receiver);
-        Ok(Self {
-            waker,
-            to_receiver,
-            backlog,
-            from_receiver,
-            thread,
-            sent: 0,
-            received: 0,
-        })
-    }
-
-    /// Until the host's stream ends, or the receiver is done.
-    fn carry(&mut self, transport: &mut dyn Transport, silence: Duration) -> Result<(), Error> {
-        let broken = |source| Error::Transport {
-            doing: "receiving",
-            source,
-        };
-        let mut buffer = vec![0; 256 << 10];
-        let mut heard = Instant::now();
-        loop {
-            let mut ended = false;
-            while self.backlog.load(Ordering::Relaxed) < BACKLOG {
-                match transport.read(&mut buffer) {
-                    Ok(0) => {
-                        ended = true;
-                        break;
-                    }
-                    Ok(count) => {
-                        heard = Instant::now();
-                        self.received += count as u64;
-                        self.hand_over(&buffer[..count]);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(broken(error)),
-                }
-            }
-            let blocked = self.send(transport).map_err(broken)?;
-            if ended {
-                return Ok(());
-            }
-            if self.is_done() {
-                return Ok(());
-            }
-            if heard.elapsed() > silence {
-                return Err(Error::Silence {
-                    doing: "receiving",
-                    silence,
-                });
-            }
-            transport.wait(blocked, &self.waker, NAP).map_err(broken)?;
-        }
-    }
-
-    fn hand_over(&self, bytes: &[u8]) {
-        if let Some(to_receiver) = &self.to_receiver {
-            self.backlog.fetch_add(bytes.len(), Ordering::Relaxed);
-            // An error means that the receiver is done; that is seen in a moment.
-            let _ = to_receiver.send(bytes.to_vec());
-        }
-    }
-
-    fn send(&mut self, transport: &mut dyn Transport) -> io::Result<bool> {
-        let mut outgoing = lock(&self.from_receiver);
-        while !outgoing.bytes.is_empty() {
-            match transport.write(outgoing.bytes.as_slices().0) {
-                Ok(count) => {
-                    self.sent += count as u64;
-                    outgoing.bytes.drain(..count);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
-    }
-
-    fn is_done(&self) -> bool {
-        let outgoing = lock(&self.from_receiver);
-        outgoing.ended && outgoing.bytes.is_empty()
-    }
-
-    /// Waits for what came of it.
-    fn finish(mut self) -> Received {
-        self.to_receiver = None;
-        self.thread
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default()
-    }
-}
-
-/// What the receiver reads.
-struct Input {
-    pieces: Receiver<Vec<u8>>,
-    piece: VecDeque<u8>,
-    backlog: Arc<AtomicUsize>,
-    waker: Waker,
-}
-
-impl Read for Input {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.piece.is_empty() {
-            match self.pieces.recv() {
-                Ok(piece) => self.piece = piece.into(),
-                Err(_) => return Ok(0),
-            }
-        }
-        let count = self.piece.read(buffer)?;
-        if self.backlog.fetch_sub(count, Ordering::Relaxed) >= BACKLOG {
-            self.waker.wake();
-        }
-        Ok(count)
-    }
-}
-
-/// What the receiver writes to.
-struct Output {
-    outgoing: Arc<Mutex<Outgoing>>,
-    waker: Waker,
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        lock(&self.outgoing).bytes.extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.waker.wake();
-        Ok(())
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        lock(&self.outgoing).ended = true;
-        self.waker.wake();
-    }
-}
-
-fn lock(outgoing: &Mutex<Outgoing>) -> std::sync::MutexGuard<'_, Outgoing> {
-    outgoing.lock().unwrap_or_else(PoisonError::into_inner)
 }

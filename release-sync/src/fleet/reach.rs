@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::bootstrap::{AgentFiles, Bootstrap};
 use crate::transport::{PipeTransport, SshSession, Transport, memory_pair, over_streams};
 use crate::wire::MAGIC;
-use crate::{Error, Host, Options, Reach};
+use crate::{Cancel, Error, Host, Options, Reach};
 
 /// An agent that can be spoken to.
 pub(super) struct Reached {
@@ -38,13 +38,29 @@ impl Agents {
     }
 }
 
-/// Starts or finds an agent on a host. `opening` is what it is told first: over SSH it is sent along,
+/// Starts or finds an agent on a host, unless the run is cancelled meanwhile. `opening` is what it is told first: over SSH it is sent along,
 /// since waiting for the agent's greeting would cost a round trip.
 pub(super) fn reach(
     host: &Host,
     options: &Options,
     agents: &Agents,
     opening: &[u8],
+    cancel: &Cancel,
+) -> Result<Reached, Error> {
+    let reached = go(host, options, agents, opening, cancel);
+    // Whatever broke then was broken by us.
+    match cancel.is_cancelled() {
+        true => Err(Error::Cancelled),
+        false => reached,
+    }
+}
+
+fn go(
+    host: &Host,
+    options: &Options,
+    agents: &Agents,
+    opening: &[u8],
+    cancel: &Cancel,
 ) -> Result<Reached, Error> {
     match &host.reach {
         Reach::Local => local(),
@@ -74,7 +90,7 @@ pub(super) fn reach(
             let ssh = options
                 .ssh_of(host)?
                 .ok_or_else(|| Error::NoSshOptions(host.name.clone()))?;
-            let session = SshSession::connect(target, ssh)?;
+            let session = SshSession::connect(target, ssh, cancel)?;
             let bootstrap = Bootstrap {
                 agents: &agents.in_directory(&ssh.agents),
                 directory: &ssh.agent_directory,

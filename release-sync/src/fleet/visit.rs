@@ -11,7 +11,7 @@ use release_core::{Generation, ReleaseId, escape};
 use super::Run;
 use super::reach::{self, Reached};
 use crate::drive::{Drive, Verdict};
-use crate::session::{Controller, Goal, Step};
+use crate::session::{Controller, Goal, Patience, Step};
 use crate::transport::Waker;
 use crate::wire::{Begin, Have, Item, Planned, Purpose, Settled, Welcome};
 use crate::{Counts, Error, Event, Host, HostState};
@@ -30,17 +30,17 @@ pub(super) struct Visit<'a> {
 
 /// What sessions have shown, as far as they came.
 #[derive(Default)]
-struct Findings {
+pub(super) struct Findings {
     welcome: Option<(Welcome, Instant)>,
     have: Option<Have>,
     items: Vec<Item>,
     planned: Option<Planned>,
-    unchanged: bool,
+    pub(super) unchanged: bool,
     committing: bool,
     settled: Option<Settled>,
     release: Option<ReleaseId>,
     notes: Vec<String>,
-    counts: Counts,
+    pub(super) counts: Counts,
     /// When the session's first bytes were ready to go.
     asked: Option<Instant>,
 }
@@ -68,30 +68,36 @@ impl<'a> Visit<'a> {
             options,
             agents,
             cancel,
-            cache,
+            awaited,
             pace,
             ..
         } = self.run;
+        let sleeper = waker.clone();
+        let _listening = cancel.listen(move || sleeper.wake());
         self.state(HostState::Connecting);
-        let mut session = Controller::new(goal.clone(), begin, options.silence, Instant::now());
+        let mut session =
+            Controller::new(goal.clone(), begin, Patience::of(options), Instant::now());
         let opening = session.opening();
         let Reached {
             mut transport,
             agent_bytes,
             noise,
             opened,
-        } = reach::reach(self.host, options, agents, &opening)?;
+        } = reach::reach(self.host, options, agents, &opening, cancel)?;
         if !noise.is_empty() {
             let said = crate::transport::harmless(&noise);
             self.remark(findings, format!("its login shell prints: {said}"));
         }
         findings.asked = Some(Instant::now());
+        // Said of this session alone, once it has staged.
+        findings.unchanged = false;
+        let did_commit = findings.committing;
         session.handle_connected(opened, Instant::now());
         let paces = [pace.clone(), self.run.pace_of_one()];
         let mut drive = Drive {
             transport: transport.as_mut(),
             session: &mut session,
-            cache: cache.as_ref(),
+            awaited,
             reader: self.number,
             waker,
             cancel,
@@ -101,7 +107,7 @@ impl<'a> Visit<'a> {
             &mut |step, session| self.note(step, session, findings),
             decide,
         );
-        findings.add(session.counts(), agent_bytes);
+        findings.add(session.counts(), agent_bytes, did_commit);
         transport.close();
         result
     }
@@ -177,15 +183,19 @@ impl<'a> Visit<'a> {
 }
 
 impl Findings {
-    /// Adds what one more session has cost. What it brought about is said by its last words alone.
-    fn add(&mut self, session: Counts, agent_bytes: u64) {
+    /// Adds what one more session has cost. What was done for the host is what this session did; unless
+    /// it only found that an earlier one, which was lost while it committed, had done it all.
+    pub(super) fn add(&mut self, session: Counts, agent_bytes: u64, did_commit: bool) {
         let before = self.counts;
+        let deeds = match did_commit && self.unchanged {
+            true => before,
+            false => session,
+        };
         self.counts = Counts {
-            files_sent: before.files_sent + session.files_sent,
             bytes_sent: before.bytes_sent + session.bytes_sent,
             bytes_received: before.bytes_received + session.bytes_received,
             agent_bytes: before.agent_bytes + agent_bytes,
-            ..session
+            ..deeds
         };
     }
 

@@ -12,7 +12,8 @@ use crate::Host;
 /// [`serve`](crate::serve) in some thread.
 pub trait Connect: Send + Sync {
     /// Starts a session with an agent on `host`. Called from the host's thread, once for every attempt;
-    /// nothing limits how long it takes, so it should have a time limit of its own.
+    /// nothing limits how long it takes, and a cancellation waits for it, so it should have a time limit
+    /// of its own.
     ///
     /// # Errors
     /// Any: they are taken for one that may pass, and the host is tried again as often as

@@ -11,6 +11,7 @@ use super::clock::settle;
 use super::stat::{Stat, stat_fd};
 use super::{Found, FoundKind, ScanOptions};
 use crate::confine::{ParentCache, Root};
+use crate::effort::Effort;
 
 /// Files from this size on are read one after the other, each by all threads; smaller ones are shared
 /// out among the threads.
@@ -113,6 +114,7 @@ impl<'a> Reader<'a> {
             file,
             left: size,
             options: self.options,
+            effort: self.root.effort(),
         };
         let mut hasher = blake3::Hasher::new();
         if size >= LARGE {
@@ -151,6 +153,7 @@ struct Content<'a> {
     file: &'a File,
     left: u64,
     options: &'a ScanOptions<'a>,
+    effort: &'a Effort,
 }
 
 impl Content<'_> {
@@ -174,6 +177,7 @@ impl Content<'_> {
         self.left -= filled as u64;
         let hashed = &self.options.progress.bytes_hashed;
         hashed.fetch_add(filled as u64, Ordering::Relaxed);
+        self.effort.add(filled as u64);
         Ok(filled)
     }
 }

@@ -217,6 +217,7 @@ impl Walk<'_> {
             return Ok(Verdict::Excluded);
         }
         let (stat, place) = stat_at(directory, name)?;
+        self.root.effort().add(1);
         if hint != stat.file_type && excludes(stat.file_type) {
             return Ok(Verdict::Excluded);
         }

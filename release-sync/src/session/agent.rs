@@ -69,6 +69,10 @@ const MAX_MANIFEST: u64 = Manifest::MAX_BYTES as u64;
 pub(crate) struct Agent {
     phase: Phase,
     decoder: Decoder,
+    /// Frames after which there is one less to come.
+    steps: u64,
+    /// What the other side says that it has done.
+    done: u64,
 }
 
 impl Agent {
@@ -77,7 +81,25 @@ impl Agent {
         Self {
             phase: Phase::Greeting,
             decoder: Decoder::default(),
+            steps: 0,
+            done: 0,
         }
+    }
+
+    /// How far the other side has brought the session: a number that grows with each message that leads
+    /// on, of which there are so many and no more. Payload does not count: what is in it does.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// How much the other side says that it has done.
+    pub(crate) fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Bytes of a frame that is not whole yet.
+    pub(crate) fn unread(&self) -> usize {
+        self.decoder.unread()
     }
 
     /// Bytes came from the controller.
@@ -138,6 +160,10 @@ impl Agent {
     fn handle_message(&mut self, message: ToAgent) -> Result<Option<Order>, Violation> {
         let (phase, order) = match (&self.phase, message) {
             (_, ToAgent::KeepAlive) => return Ok(None),
+            (_, ToAgent::Working { done }) => {
+                self.done = done;
+                return Ok(None);
+            }
             (_, ToAgent::Abort) => (Phase::Over, Order::Abort),
             (_, ToAgent::Refuse(reason)) => (Phase::Over, Order::Refused(reason)),
             (Phase::Opening, ToAgent::Supply(supply)) => (Phase::Over, Order::Supply(supply)),
@@ -153,6 +179,7 @@ impl Agent {
                     packed,
                     bytes: Vec::new(),
                 };
+                self.steps += 1;
                 return Ok(None);
             }
             (Phase::Staged, ToAgent::Commit(release)) => (Phase::Over, Order::Commit(release)),
@@ -161,6 +188,7 @@ impl Agent {
             _ => return Err(Violation::Turn("manifest, same or undo")),
         };
         self.phase = phase;
+        self.steps += 1;
         Ok(Some(order))
     }
 
@@ -174,6 +202,7 @@ impl Agent {
             return Err(Violation::Turn("manifest"));
         };
         bytes.extend_from_slice(part);
+        self.steps += u64::from(!part.is_empty());
         let (length, received) = (*length, bytes.len() as u64);
         if received < *packed {
             return Ok(None);

@@ -11,6 +11,13 @@ const LOOKAHEAD: usize = 8;
 /// An agent may ask twice for a file: once for a delta, once for the whole.
 const MOST_ASKS: u8 = 2;
 
+/// What became of a file that was asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    times: u8,
+    is_answered: bool,
+}
+
 /// The wants of one host.
 #[derive(Debug, Default)]
 pub(super) struct Asking {
@@ -19,7 +26,7 @@ pub(super) struct Asking {
     /// How many of them, from the front, were handed out for encoding.
     started: usize,
     bytes: usize,
-    asked: HashMap<u32, u8>,
+    asked: HashMap<u32, Asked>,
     /// Files that were asked for, and their bytes.
     pub(super) wanted: (u64, u64),
 }
@@ -31,6 +38,9 @@ impl Asking {
             .units
             .range(want.unit)
             .ok_or("it asked for no unit")?;
+        if want.asks.is_empty() {
+            return Err("it asked for nothing");
+        }
         for ask in &want.asks {
             let entry = release.manifest.entries().get(ask.entry as usize);
             let file = entry.and_then(|entry| entry.file());
@@ -38,8 +48,8 @@ impl Asking {
                 return Err("it asked for what is no file of the unit");
             };
             let asked = self.asked.entry(ask.entry).or_default();
-            *asked += 1;
-            match *asked {
+            asked.times += 1;
+            match asked.times {
                 1 => {
                     self.wanted.0 += 1;
                     self.wanted.1 = self.wanted.1.saturating_add(size);
@@ -71,12 +81,19 @@ impl Asking {
         self.started > 0
     }
 
-    /// The oldest want has its answer.
-    pub(super) fn answered(&mut self) {
-        if let Some(want) = self.open.pop_front() {
-            self.started = self.started.saturating_sub(1);
-            self.bytes -= want.length();
+    /// The oldest want has its answer. How many files are in it that had none before?
+    pub(super) fn answered(&mut self) -> u64 {
+        let Some(want) = self.open.pop_front() else {
+            return 0;
+        };
+        self.started = self.started.saturating_sub(1);
+        self.bytes -= want.length();
+        let mut files = 0;
+        for ask in &want.asks {
+            let asked = self.asked.entry(ask.entry).or_default();
+            files += u64::from(!std::mem::replace(&mut asked.is_answered, true));
         }
+        files
     }
 
     /// Has every want its answer?

@@ -8,23 +8,34 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use release_core::{RelPath, ReleaseId, escape};
+use release_core::{ReleaseId, escape};
 
+mod hearing;
+mod liveness;
+mod phase;
+
+pub(crate) use self::hearing::MOST_REFUSALS;
+
+use self::hearing::protocol;
+use self::liveness::Liveness;
+use self::phase::Phase;
 use super::asking::Asking;
-use super::fault::error_of;
+use super::headway::Patience;
 use super::outbox::Outbox;
 use super::release::Release;
 use crate::wire::{
-    self, Begin, Decoder, Frame, FrameKind, Have, Item, Planned, Purpose, Refusal, Settled, Staged,
-    ToAgent, ToController, VERSION, Want, Welcome, control,
+    self, Begin, Decoder, Have, Item, Planned, Refusal, Settled, Staged, ToAgent, VERSION, Want,
+    Welcome, control,
 };
 use crate::{Counts, Error, HostState};
 
 /// What a session is to bring about.
 #[derive(Clone, Debug)]
 pub(crate) enum Goal {
+    /// The tree becomes a release that is not known yet: [`Controller::handle_release`] tells.
+    Await,
     /// The tree becomes this release.
     Push(Arc<Release>),
     /// The tree becomes what the last commit displaced.
@@ -61,87 +72,58 @@ pub(crate) enum Step {
     Done(Settled),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Greeting,
-    Opening,
-    Scanning,
-    Staging,
-    Staged,
-    Committing,
-    Over,
-}
-
-impl Phase {
-    fn doing(self) -> &'static str {
-        match self {
-            Self::Greeting => "starting the agent",
-            Self::Opening => "opening the destination",
-            Self::Scanning => "scanning the destination",
-            Self::Staging => "staging",
-            Self::Staged => "waiting for the commit",
-            Self::Committing => "committing",
-            Self::Over => "ending the session",
-        }
-    }
-}
-
-/// Something is said at least this often.
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// While less than this waits to be sent, more is asked of the answers, in bytes.
 const LOW_WATER: usize = 1 << 20;
-/// Messages that only show that the agent is alive, at the start and for each second. A good one sends at
-/// most a dozen a second.
-const SMALL_TALK: (u64, u64) = (100, 20);
 
 /// The controller's half of a session.
 #[derive(Debug)]
 pub(crate) struct Controller {
     goal: Goal,
     begin: Begin,
-    silence: Duration,
+    liveness: Liveness,
     phase: Phase,
     decoder: Decoder,
     outbox: Outbox,
     steps: VecDeque<Step>,
     asking: Asking,
+    /// Where in all that is ever sent an answer ends, and how many files it brings for the first time.
+    answers: VecDeque<(u64, u64)>,
+    /// What the host has, while the release is waited for.
+    found: Option<Have>,
     superuser: bool,
     refusals: Vec<Refusal>,
     items: u64,
     item_bytes: u64,
     /// What the commit makes current.
     target: Option<ReleaseId>,
-    small_talk: u64,
-    since: Instant,
-    heard: Instant,
-    said: Instant,
+    /// Was the last want sent?
+    has_asked: bool,
     counts: Counts,
 }
 
 impl Controller {
     /// Prepares a session: greeting and `Begin` are ready to be sent.
-    pub(crate) fn new(goal: Goal, begin: Begin, silence: Duration, now: Instant) -> Self {
+    pub(crate) fn new(goal: Goal, begin: Begin, patience: Patience, now: Instant) -> Self {
         let mut outbox = Outbox::default();
         outbox.push(wire::greeting());
         outbox.push(control(&ToAgent::Begin(begin.clone())));
         Self {
             goal,
             begin,
-            silence,
+            liveness: Liveness::new(patience, now),
             phase: Phase::Greeting,
             decoder: Decoder::default(),
             outbox,
             steps: VecDeque::new(),
             asking: Asking::default(),
+            answers: VecDeque::new(),
+            found: None,
             superuser: true,
             refusals: Vec::new(),
             items: 0,
             item_bytes: 0,
             target: None,
-            small_talk: 0,
-            since: now,
-            heard: now,
-            said: now,
+            has_asked: false,
             counts: Counts::default(),
         }
     }
@@ -150,7 +132,7 @@ impl Controller {
 
     /// A transport to the host is there. `opened` says that [`Self::opening`] was sent on it already.
     pub(crate) fn handle_connected(&mut self, opened: bool, now: Instant) {
-        (self.heard, self.said) = (now, now);
+        self.liveness.handle_connected(now);
         while opened && let Some(bytes) = self.outbox.front() {
             self.handle_transmitted(bytes.len(), now);
         }
@@ -158,7 +140,7 @@ impl Controller {
 
     /// Bytes came from the host.
     pub(crate) fn handle_bytes(&mut self, bytes: &[u8], now: Instant) -> Result<(), Error> {
-        self.heard = now;
+        self.liveness.heard = now;
         self.counts.bytes_received += bytes.len() as u64;
         self.decoder.push(bytes);
         if self.phase == Phase::Greeting {
@@ -182,6 +164,8 @@ impl Controller {
         while let Some(frame) = self.decoder.frame().map_err(protocol)? {
             self.handle_frame(frame)?;
         }
+        let begun = self.decoder.unread() as u64;
+        self.liveness.headway.begin(begun, now);
         Ok(())
     }
 
@@ -200,30 +184,48 @@ impl Controller {
 
     /// The first `count` bytes of what [`Self::poll_transmit`] gave were sent.
     pub(crate) fn handle_transmitted(&mut self, count: usize, now: Instant) {
-        self.said = now;
         self.counts.bytes_sent += count as u64;
         self.outbox.consume(count);
+        while let Some(&(end, files)) = self.answers.front()
+            && end <= self.outbox.gone()
+        {
+            self.counts.files_sent += files;
+            self.answers.pop_front();
+        }
+        let all = self.outbox.is_empty();
+        self.liveness.handle_transmitted(count, all, now);
+    }
+
+    /// What [`Goal::Await`] waited for.
+    pub(crate) fn handle_release(&mut self, release: &Arc<Release>) {
+        self.goal = Goal::Push(Arc::clone(release));
+        if let Some(have) = self.found.take() {
+            self.offer(have);
+        }
     }
 
     /// A frame of the answer to the oldest want is ready; `last` if it is the answer's last.
     pub(crate) fn handle_answer(&mut self, frame: Arc<[u8]>, last: bool) {
         self.outbox.push_shared(frame);
         if last {
-            self.asking.answered();
+            let files = self.asking.answered();
+            self.answers.push_back((self.outbox.end(), files));
         }
     }
 
-    /// Time went by: keeps the session alive, or finds the host silent.
+    /// It is we who are waited for: an answer is being encoded, or a limit of bandwidth holds us back.
+    pub(crate) fn handle_delay(&mut self, now: Instant) {
+        self.liveness.headway.note(now);
+    }
+
+    /// Time went by: keeps the session alive, or finds the host silent or stuck.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
-        if now.duration_since(self.heard) >= self.silence {
-            return Err(Error::Silence {
-                doing: self.phase.doing(),
-                silence: self.silence,
-            });
-        }
-        if now.duration_since(self.said) >= KEEP_ALIVE && self.outbox.is_empty() {
-            self.said = now;
-            self.outbox.push(control(&ToAgent::KeepAlive));
+        self.liveness.check(self.phase, now)?;
+        if self.outbox.is_empty() {
+            let word = control(&ToAgent::KeepAlive);
+            if self.liveness.speaks(word.len(), now) {
+                self.outbox.push(word);
+            }
         }
         Ok(())
     }
@@ -252,12 +254,7 @@ impl Controller {
 
     /// When [`Self::handle_timeout`] is due.
     pub(crate) fn poll_timeout(&self) -> Instant {
-        let silent = self.heard + self.silence;
-        if self.outbox.is_empty() {
-            silent.min(self.said + KEEP_ALIVE)
-        } else {
-            silent
-        }
+        self.liveness.due(self.phase, self.outbox.is_empty())
     }
 
     /// Has everything been said?
@@ -279,9 +276,15 @@ impl Controller {
     pub(crate) fn abort(&mut self) {
         if self.phase != Phase::Over {
             self.outbox.drop_unsent();
+            self.answers.clear();
             self.outbox.push(control(&ToAgent::Abort));
             self.phase = Phase::Over;
         }
+    }
+
+    /// Is there nothing to be done before [`Self::handle_release`] is called?
+    pub(crate) fn awaits_release(&self) -> bool {
+        matches!(self.goal, Goal::Await)
     }
 
     /// What is said first, without waiting for the agent's greeting.
@@ -308,226 +311,6 @@ impl Controller {
         self.phase = phase;
         self.steps.extend(state.map(Step::State));
     }
-
-    fn handle_frame(&mut self, frame: Frame) -> Result<(), Error> {
-        match frame.kind {
-            FrameKind::Want => self.handle_want(Want::decode(frame.body).map_err(protocol)?),
-            FrameKind::Control => {
-                self.handle_message(ToController::decode(&frame.body).map_err(protocol)?)
-            }
-            FrameKind::Manifest | FrameKind::Payload => {
-                Err(broken("it sent what only a controller sends"))
-            }
-        }
-    }
-
-    fn handle_message(&mut self, message: ToController) -> Result<(), Error> {
-        match (self.phase, message) {
-            (_, ToController::KeepAlive) => self.handle_small_talk(),
-            (_, ToController::Fault(fault)) => Err(error_of(fault, &self.begin)),
-            (Phase::Opening, ToController::Welcome(welcome)) => {
-                self.handle_welcome(welcome);
-                Ok(())
-            }
-            (Phase::Scanning, ToController::Have(have)) => self.handle_have(have),
-            (Phase::Staging, ToController::WantEnd { .. }) => Ok(()),
-            (Phase::Staging, ToController::Progress { files, bytes }) => {
-                self.steps.push_back(Step::Progress { files, bytes });
-                self.handle_small_talk()
-            }
-            (Phase::Staging, ToController::Refusal(refusal)) => {
-                self.refusals.push(refusal);
-                if self.refusals.len() > MOST_REFUSALS {
-                    return Err(broken("it refused more files than it may name"));
-                }
-                Ok(())
-            }
-            (Phase::Staging, ToController::Staged(staged)) => self.handle_staged(staged),
-            (Phase::Staging, ToController::Items(items)) => self.handle_items(items),
-            (Phase::Staging, ToController::Planned(planned)) => self.handle_planned(planned),
-            (Phase::Committing, ToController::Done(settled)) => self.handle_done(settled),
-            // An agent that was told to stop may have said something before it heard of it.
-            (Phase::Over, _) => Ok(()),
-            (phase, _) => Err(broken(format!(
-                "an unexpected message while {}",
-                phase.doing()
-            ))),
-        }
-    }
-
-    /// Keeps a host from passing for alive, for ever, by a flood that says nothing.
-    fn handle_small_talk(&mut self) -> Result<(), Error> {
-        let (at_start, each_second) = SMALL_TALK;
-        let seconds = self.heard.duration_since(self.since).as_secs();
-        self.small_talk += 1;
-        if self.small_talk > at_start.saturating_add(seconds.saturating_mul(each_second)) {
-            return Err(broken("it goes on and on without saying anything"));
-        }
-        Ok(())
-    }
-
-    fn handle_welcome(&mut self, welcome: Welcome) {
-        self.superuser = welcome.superuser;
-        self.steps.push_back(Step::Welcome(welcome));
-        if self.begin.purpose == Purpose::Probe {
-            self.part();
-        } else {
-            self.enter(Phase::Scanning, Some(HostState::Scanning));
-        }
-    }
-
-    fn handle_have(&mut self, have: Have) -> Result<(), Error> {
-        if have.proofs.len() > 2 {
-            return Err(broken("it has more proofs than there are classes"));
-        }
-        match &self.goal {
-            Goal::Push(release) => {
-                self.target = Some(release.id);
-                if have
-                    .proofs
-                    .iter()
-                    .any(|proof| release.is_proven_by(proof, self.superuser))
-                {
-                    self.outbox.push(control(&ToAgent::Same(release.id)));
-                } else {
-                    release
-                        .frames
-                        .iter()
-                        .for_each(|f| self.outbox.push_shared(Arc::clone(f)));
-                }
-                self.enter(Phase::Staging, Some(HostState::Staging));
-            }
-            Goal::Undo => {
-                self.outbox.push(control(&ToAgent::Undo));
-                self.enter(Phase::Staging, Some(HostState::Staging));
-            }
-            Goal::Inspect => self.part(),
-            Goal::Plan(release) => {
-                release
-                    .frames
-                    .iter()
-                    .for_each(|f| self.outbox.push_shared(Arc::clone(f)));
-                self.enter(Phase::Staging, None);
-            }
-        }
-        self.steps.push_back(Step::Found(have));
-        Ok(())
-    }
-
-    /// The agent has said its last word and ends by itself: a goodbye would find nobody.
-    fn part(&mut self) {
-        self.phase = Phase::Over;
-    }
-
-    fn handle_items(&mut self, items: Vec<Item>) -> Result<(), Error> {
-        self.items += items.len() as u64;
-        let bytes = |item: &Item| (item.path.len() + item.flags.len()) as u64;
-        self.item_bytes += items.iter().map(bytes).sum::<u64>();
-        let Purpose::Plan { itemize: true } = self.begin.purpose else {
-            return Err(broken("it listed changes that nobody asked for"));
-        };
-        if self.items > MOST_ITEMS || self.item_bytes > MOST_ITEM_BYTES {
-            return Err(broken("it listed more changes than there can be"));
-        }
-        self.steps.push_back(Step::Items(items));
-        Ok(())
-    }
-
-    fn handle_planned(&mut self, planned: Planned) -> Result<(), Error> {
-        if !matches!(self.goal, Goal::Plan(_)) {
-            return Err(broken("it planned what it was to do"));
-        }
-        self.steps.push_back(Step::Planned(planned));
-        self.part();
-        Ok(())
-    }
-
-    fn handle_want(&mut self, want: Want) -> Result<(), Error> {
-        let Goal::Push(release) = &self.goal else {
-            return Err(broken("it asked for files that there are none of"));
-        };
-        if self.phase != Phase::Staging {
-            return Err(broken(format!(
-                "it asked for files while {}",
-                self.phase.doing()
-            )));
-        }
-        self.asking.take(want, release).map_err(broken)?;
-        self.counts.files_sent = self.asking.wanted.0;
-        Ok(())
-    }
-
-    fn handle_staged(&mut self, staged: Staged) -> Result<(), Error> {
-        if !self.asking.is_satisfied() {
-            return Err(broken("it was done before it had what it asked for"));
-        }
-        if staged.refused > 0 {
-            self.abort();
-            return Err(self.refused(staged.refused));
-        }
-        match (&self.goal, self.target) {
-            (Goal::Push(release), _) if staged.release != release.id => {
-                return Err(broken("it staged another release"));
-            }
-            _ => self.target = Some(staged.release),
-        }
-        self.counts.files_deleted = staged.deletions;
-        self.counts.literal_bytes = staged.literal_bytes;
-        self.counts.matched_bytes = staged.matched_bytes;
-        self.counts.local_bytes = staged.local_bytes;
-        self.enter(Phase::Staged, Some(HostState::Staged));
-        self.steps.push_back(Step::Staged(staged));
-        Ok(())
-    }
-
-    fn refused(&self, count: u64) -> Error {
-        let entries = match &self.goal {
-            Goal::Push(release) => release.manifest.entries(),
-            _ => &[],
-        };
-        let first = self.refusals.first();
-        let entry = first.and_then(|refusal| entries.get(refusal.entry as usize));
-        Error::Files {
-            count,
-            first: entry.map_or_else(RelPath::root, |entry| entry.path.clone()),
-            reason: first.map_or_else(String::new, |refusal| escape(refusal.reason.as_bytes())),
-        }
-    }
-
-    fn handle_done(&mut self, settled: Settled) -> Result<(), Error> {
-        let proven = match &self.goal {
-            Goal::Push(release) => release.is_proven_by(&settled.proof, self.superuser),
-            // The agent has compared with the manifest that it kept.
-            _ => true,
-        };
-        self.phase = Phase::Over;
-        if !proven {
-            return match self.target {
-                Some(release) => Err(Error::NotProven { release }),
-                None => Err(broken("it committed what was never staged")),
-            };
-        }
-        self.counts.files_deleted = settled.deleted;
-        self.steps.push_back(Step::Done(settled));
-        Ok(())
-    }
-}
-
-/// Refusals that a host may name one by one; it counts the others.
-pub(crate) const MOST_REFUSALS: usize = 100;
-
-/// Changes that a host may list: bounds what a hostile one can fill memory with.
-const MOST_ITEMS: u64 = 4_000_000;
-
-/// Bytes of their paths and letters, together.
-const MOST_ITEM_BYTES: u64 = 512 << 20;
-
-fn broken(what: impl Into<String>) -> Error {
-    Error::Protocol { what: what.into() }
-}
-
-fn protocol(error: wire::WireError) -> Error {
-    broken(error.to_string())
 }
 
 #[cfg(test)]

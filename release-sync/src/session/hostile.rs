@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use proptest::prelude::*;
 use release_core::{
@@ -10,12 +10,12 @@ use release_core::{
     ReleaseId, Timestamp,
 };
 
-use super::{Controller, Goal, MOST_REFUSALS, Release};
-use crate::Error;
+use super::{Controller, Goal, MOST_REFUSALS, Patience, Release};
 use crate::wire::{
     Ask, Basis, Begin, Fault, FaultKind, Frame, FrameKind, Have, Purpose, Refusal, Settled, Staged,
     ToController, WANT_WINDOW, Want, Welcome, control, greeting,
 };
+use crate::{Error, Options};
 
 /// The root, 40 small files in one unit, and three large ones.
 fn release() -> Arc<Release> {
@@ -63,7 +63,12 @@ fn controller(goal: Goal) -> Controller {
         holder: String::new(),
         silence_seconds: 30,
     };
-    Controller::new(goal, begin, Duration::from_secs(30), Instant::now())
+    Controller::new(
+        goal,
+        begin,
+        Patience::of(&Options::default()),
+        Instant::now(),
+    )
 }
 
 fn welcome() -> Vec<u8> {

@@ -25,6 +25,8 @@ pub(super) struct Outbox {
     /// Bytes of the first chunk that were sent.
     sent: usize,
     bytes: usize,
+    /// Bytes that are gone, since the beginning.
+    gone: u64,
 }
 
 impl Outbox {
@@ -56,6 +58,7 @@ impl Outbox {
     pub(super) fn consume(&mut self, count: usize) {
         self.sent += count;
         self.bytes -= count;
+        self.gone += count as u64;
         if self
             .chunks
             .front()
@@ -70,6 +73,16 @@ impl Outbox {
     pub(super) fn drop_unsent(&mut self) {
         self.chunks.truncate(usize::from(self.sent > 0));
         self.bytes = self.front().map_or(0, <[u8]>::len);
+    }
+
+    /// How many bytes are gone, since the beginning.
+    pub(super) fn gone(&self) -> u64 {
+        self.gone
+    }
+
+    /// How many will be gone when all is sent that is here now.
+    pub(super) fn end(&self) -> u64 {
+        self.gone + self.bytes as u64
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -12,8 +12,7 @@ use release_core::{
     Timestamp,
 };
 
-use super::{Agent, Controller, Goal, Order, Release, Step};
-use crate::Error;
+use super::{Agent, Controller, Goal, Order, Patience, Release, Step};
 use crate::delta::{Blocks, Index, Op, OpReader, OpWriter, Signature, SignatureBuilder};
 use crate::plan::{Action, Origin, Plan, Situation, plan};
 use crate::tree::{Found, FoundKind, Stamp};
@@ -22,6 +21,7 @@ use crate::wire::{
     self, Ask, Basis, Begin, Have, PartFlags, Payload, PayloadBuilder, Purpose, Settled, Staged,
     ToController, Want, Welcome, control,
 };
+use crate::{Error, Options};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -370,8 +370,8 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
     let start = Instant::now();
     let mut now = start;
     let begin = begin(generation);
-    let silence = Duration::from_secs(30);
-    let mut controller = Controller::new(Goal::Push(Arc::clone(&release)), begin, silence, now);
+    let patience = Patience::of(&Options::default());
+    let mut controller = Controller::new(Goal::Push(Arc::clone(&release)), begin, patience, now);
     let mut agent = AgentParty::new(host);
     let (mut down, mut up) = (
         Line {
@@ -575,8 +575,8 @@ fn an_update_takes_four_round_trips_and_a_repeat_three() {
 fn a_host_that_falls_silent_is_given_up() {
     let release = Arc::new(Release::new(manifest(&Files::new())));
     let now = Instant::now();
-    let silence = Duration::from_secs(30);
-    let mut controller = Controller::new(Goal::Push(release), begin(1), silence, now);
+    let patience = Patience::of(&Options::default());
+    let mut controller = Controller::new(Goal::Push(release), begin(1), patience, now);
     assert!(
         controller
             .handle_timeout(now + Duration::from_secs(29))

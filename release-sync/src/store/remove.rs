@@ -58,6 +58,7 @@ fn empty_files(root: &Root, path: &RelPath) -> io::Result<Vec<RelPath>> {
             continue;
         }
         rustix::fs::unlinkat(&directory, name, AtFlags::empty())?;
+        root.effort().add(1);
     }
     Ok(inside)
 }

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use release_core::Digest;
 
 use crate::delta::{Op, OpReader};
+use crate::effort::Effort;
 
 /// Zeros are left out of a file in blocks of this size, in bytes: that is how it becomes sparse.
 const HOLE: usize = 4096;
@@ -23,6 +24,7 @@ pub(crate) struct FileWriter {
     position: u64,
     hasher: blake3::Hasher,
     buffer: Vec<u8>,
+    effort: Effort,
     /// Bytes that came as they are.
     pub(crate) literal: u64,
     /// Bytes taken from the old file.
@@ -54,9 +56,16 @@ impl FileWriter {
             position: 0,
             hasher: blake3::Hasher::new(),
             buffer: Vec::new(),
+            effort: Effort::default(),
             literal: 0,
             matched: 0,
         }
+    }
+
+    /// Counts the bytes that it writes there.
+    pub(crate) fn counted_by(self, effort: &Effort) -> Self {
+        let effort = effort.clone();
+        Self { effort, ..self }
     }
 
     /// Carries out a part's operations.
@@ -131,6 +140,7 @@ impl FileWriter {
         self.hasher.update(bytes);
         write_sparse(self.file.as_fd(), bytes, self.position)?;
         self.position += bytes.len() as u64;
+        self.effort.add(bytes.len() as u64);
         Ok(())
     }
 }

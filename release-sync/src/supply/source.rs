@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use release_core::{Manifest, ReleaseId};
+use release_core::{Manifest, RelPath, ReleaseId};
 
 use crate::confine::Root;
 use crate::filter::Filter;
-use crate::scan::{Names, Progress, Scan, ScanOptions, scan_tree};
+use crate::scan::{Names, Progress, Scan, ScanOptions, Trace, scan_tree};
 use crate::session::Release;
 use crate::store::Store;
 use crate::{Error, Event, Monitor, Options};
@@ -26,6 +26,9 @@ pub struct Source {
     root: Root,
     release: Arc<Release>,
     notes: Vec<String>,
+    /// What was left out of the scan.
+    filter: Filter,
+    trace: Trace,
 }
 
 impl Source {
@@ -52,6 +55,31 @@ impl Source {
     /// The directory, open.
     pub(crate) fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// Looks whether the directory still is what was scanned: `None`, or a path that is not. A directory is
+    /// named only where nothing in it can be; the empty path is the source itself.
+    ///
+    /// Each entry is looked at once, in parallel, and its size, mode, owner, mtime, ctime and inode are
+    /// compared, so that a change that was undone is found as well. Files are read only where these can't
+    /// tell: those that were changed in the tick of the clock in which the scan began, or all of them
+    /// where no index could be kept. What is in `.release` doesn't matter, nor does what was excluded.
+    ///
+    /// # Errors
+    /// [`Error::Source`] when the directory, [`Error::SourceUnreadable`] when something in it, can't be
+    /// read.
+    pub fn changed_since(&self) -> Result<Option<RelPath>, Error> {
+        let unreadable = |error: io::Error| Error::Source {
+            path: self.directory.clone(),
+            source: error,
+        };
+        let store = Store::open_existing(self.root.try_clone().map_err(unreadable)?);
+        let index = store.ok().and_then(Result::ok).and_then(|it| it.index());
+        let mut options = ScanOptions::new(&self.filter);
+        options.index = index.as_ref();
+        let scan = readable(scan_tree(&self.root, &options).map_err(unreadable)?)?;
+        let entries = self.manifest().entries();
+        Ok(self.trace.difference(entries, &scan))
     }
 
     /// Things worth knowing that are no faults: entries that are not carried, an index that could not
@@ -128,6 +156,8 @@ impl Source {
             release: Arc::new(release),
             notes,
             directory,
+            trace: scan.trace(),
+            filter,
         })
     }
 }

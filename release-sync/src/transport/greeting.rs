@@ -8,12 +8,15 @@ use super::{Transport, Waker};
 /// The most bytes that a login shell may print before the agent's magic.
 const NOISE: usize = 8 << 10;
 
+/// How long is waited for the last words of a far end that has ended, once it says nothing more.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// Why the magic was not found. All but `Failed` hold what was read instead.
 #[derive(Debug)]
 pub(crate) enum MagicError {
     /// More than 8 KiB came, without it.
     Noise(Vec<u8>),
-    /// The stream ended before it.
+    /// The stream ended before it, or the far end did.
     Ended(Vec<u8>),
     /// It did not come in time.
     Silent(Vec<u8>),
@@ -32,19 +35,35 @@ pub(crate) fn await_magic(
     timeout: Duration,
 ) -> Result<Vec<u8>, MagicError> {
     let start = Instant::now();
+    let mut heard_at = start;
     let mut heard = Vec::new();
     let mut buffer = [0; NOISE];
     loop {
         match transport.read(&mut buffer) {
             Ok(0) => return Err(MagicError::Ended(heard)),
-            Ok(count) => heard.extend_from_slice(&buffer[..count]),
+            Ok(count) => {
+                heard.extend_from_slice(&buffer[..count]);
+                heard_at = Instant::now();
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let Some(left) = timeout.checked_sub(start.elapsed()) else {
                     return Err(MagicError::Silent(heard));
                 };
+                let has_ended = transport.early_status().is_some();
+                if has_ended && heard_at.elapsed() >= LAST_WORDS {
+                    return Err(MagicError::Ended(heard));
+                }
+                let left = if has_ended {
+                    LAST_WORDS.min(left)
+                } else {
+                    left
+                };
                 transport
                     .wait(false, waker, left)
                     .map_err(MagicError::Failed)?;
+                if !has_ended && transport.early_status().is_some() {
+                    heard_at = Instant::now();
+                }
                 continue;
             }
             Err(error) => return Err(MagicError::Failed(error)),

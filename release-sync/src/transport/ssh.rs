@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use ssh2::{MethodType, Session};
 
 use super::Transport;
-use crate::{Error, HostKeys, SshOptions, SshTarget};
+use crate::cancel::Listening;
+use crate::{Cancel, Error, HostKeys, SshOptions, SshTarget};
 
 mod channel;
 mod dial;
@@ -72,6 +73,8 @@ pub(crate) struct SshSession {
     link: Arc<Link>,
     address: String,
     patience: Duration,
+    /// Hangs up when the run is cancelled: whatever is waited for on the host then fails at once.
+    _listening: Listening,
 }
 
 impl fmt::Debug for SshSession {
@@ -84,7 +87,8 @@ impl fmt::Debug for SshSession {
 }
 
 impl SshSession {
-    /// Connects to a host, checks its key and logs in, all of it within `options.connect_timeout`.
+    /// Connects to a host, checks its key and logs in, all of it within `options.connect_timeout`. As
+    /// long as the session lives (which its commands may outlive), a cancellation ends the connection.
     ///
     /// # Errors
     /// - [`Error::Identity`], [`Error::IdentityLocked`]: there is no private key to log in with.
@@ -94,12 +98,18 @@ impl SshSession {
     /// - [`Error::HostKeyUnknown`], [`Error::HostKeyChanged`], [`Error::HostKeyRevoked`]: refused.
     /// - [`Error::Authentication`]: the host or the ssh-agent said no.
     /// - [`Error::Ssh`]: anything else, time out included.
-    pub(crate) fn connect(target: &SshTarget, options: &SshOptions) -> Result<Self, Error> {
+    pub(crate) fn connect(
+        target: &SshTarget,
+        options: &SshOptions,
+        cancel: &Cancel,
+    ) -> Result<Self, Error> {
         let deadline = Deadline::after(options.connect_timeout);
         let address = shown(target);
         let credentials = Credentials::load(&options.identity)?;
         let known = KnownHosts::load(&options.known_hosts)?;
-        let link = Arc::new(Link::open(target, options, deadline)?);
+        let link = Arc::new(Link::open(target, options, deadline, cancel)?);
+        let line = Arc::clone(&link);
+        let listening = cancel.listen(move || line.cut());
 
         let name = known_hosts::name_of(target);
         let key_types = known.preference(&name);
@@ -119,6 +129,7 @@ impl SshSession {
             link,
             address,
             patience: options.connect_timeout,
+            _listening: listening,
         })
     }
 

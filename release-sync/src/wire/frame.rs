@@ -7,7 +7,7 @@ use super::WireError;
 pub(crate) const MAGIC: [u8; 8] = *b"\0RELEASE";
 
 /// Version of the conversation. A change that an older peer would misunderstand raises it.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 
 /// How much a login shell may print before the agent's greeting.
 const MAX_NOISE: usize = 8 * 1024;
@@ -128,6 +128,11 @@ impl Decoder {
         } else {
             &self.buffer[..self.buffer.len().min(MAX_NOISE)]
         }
+    }
+
+    /// Bytes that arrived and were not read: of a frame that is not whole, once nothing more is.
+    pub(crate) fn unread(&self) -> usize {
+        self.buffer.len() - self.used
     }
 
     /// What was not read as frames.

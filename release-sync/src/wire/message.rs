@@ -42,6 +42,11 @@ pub(crate) enum ToAgent {
     Supply(Supply),
     /// The side that gives a tree out can't; in words. Ends the session.
     Refuse(String),
+    /// From the side that gives a tree out, at least every 5 s while it scans.
+    Working {
+        /// How much it has done, in whatever units: a number that grows while it gets on.
+        done: u64,
+    },
 }
 
 /// From the agent.
@@ -79,6 +84,12 @@ pub(crate) enum ToController {
     Items(Vec<Item>),
     /// What a push would do; ends a session for [`Purpose::Plan`].
     Planned(Planned),
+    /// At least every 5 s, whatever else is said.
+    Working {
+        /// How much the agent has done in this session, in whatever units: a number that grows while it
+        /// gets on, and stands still while it waits or is stuck.
+        done: u64,
+    },
 }
 
 /// What a session is for.

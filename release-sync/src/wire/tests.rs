@@ -4,13 +4,13 @@
 mod goldens;
 mod hostile;
 
-use super::{Decoder, Frame, VERSION};
+use super::{Decoder, Frame};
 
-/// Takes a stream apart that begins with a greeting.
-fn frames(stream: &[u8]) -> Vec<Frame> {
+/// Takes a stream apart that begins with a greeting of that version.
+fn frames(version: u16, stream: &[u8]) -> Vec<Frame> {
     let mut decoder = Decoder::default();
     decoder.push(stream);
-    assert_eq!(decoder.greeting().unwrap(), Some(VERSION));
+    assert_eq!(decoder.greeting().unwrap(), Some(version));
     let mut frames = Vec::new();
     while let Some(frame) = decoder.frame().unwrap() {
         frames.push(frame);

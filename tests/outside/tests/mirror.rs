@@ -11,7 +11,7 @@ use std::thread;
 
 use outside::{Mirror, all_well};
 use release_sync::{
-    Connect, Connector, Error, Event, Fleet, Generation, Host, HostState, Monitor, Options,
+    Cancel, Connect, Connector, Error, Event, Fleet, Generation, Host, HostState, Monitor, Options,
     Outcome, Reach, Streams, pull, scan, serve,
 };
 
@@ -162,7 +162,8 @@ fn hosts_are_reached_by_a_way_of_the_callers_own() {
     assert!(error.is_retryable(), "{error:?}");
 
     let copy = place.path().join("copy");
-    let pulled = pull(&host("here"), &copy, &Options::default(), &());
+    let cancel = Cancel::default();
+    let pulled = pull(&host("here"), &copy, &Options::default(), &cancel, &());
     assert_eq!(pulled.outcome, Outcome::Committed, "{pulled:?}");
     assert_eq!(
         fs::read(copy.join("file")).unwrap(),

@@ -59,10 +59,7 @@ impl Visit<'_> {
             doing: "starting",
             source,
         })?;
-        let mut slot = Some(slots.take());
-        if self.run.cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+        let mut slot = Some(slots.take().ok_or(Error::Cancelled)?);
         let began_to_commit = findings.committing;
         let begin = self.begin(Purpose::Push, self.run.options.checksum);
         let result = self.converse(goal, begin, &waker, findings, &mut || {
@@ -87,7 +84,7 @@ impl Visit<'_> {
     fn explain(&self, result: Result<(), Error>) -> Result<(), Error> {
         match (
             result,
-            self.run.cache.as_ref().and_then(PayloadCache::changed),
+            self.run.awaited.cache().and_then(PayloadCache::changed),
         ) {
             (Err(Error::Files { .. }), Some(path)) => Err(Error::SourceChanged { path }),
             (result, _) => result,
@@ -143,12 +140,7 @@ impl Arrival<'_> {
         if self.staged.is_none() {
             self.staged = Some(Instant::now());
             self.gate.arrive(waker);
-            let reader = self.visit.number;
-            self.visit
-                .run
-                .cache
-                .iter()
-                .for_each(|cache| cache.leave(reader));
+            self.visit.run.awaited.leave(self.visit.number);
         }
     }
 

@@ -92,6 +92,7 @@ pub(super) fn open(
 ) -> io::Result<SshTransport> {
     session.set_blocking(true);
     let mut channel = open_channel(session, deadline)?;
+    link.allow(WINDOW);
     deadline.bound(session)?;
     channel.exec(command).map_err(io_error)?;
     session.set_blocking(false);
@@ -360,7 +361,24 @@ impl Transport for SshTransport {
         self.said.bytes()
     }
 
+    /// A shell may have left something in the background that holds its streams open. libssh2 has 0 for a
+    /// status that it does not know, so only others can be told.
+    fn early_status(&mut self) -> Option<i32> {
+        match self.channel.exit_signal().ok()?.exit_signal {
+            None => self
+                .channel
+                .exit_status()
+                .ok()
+                .filter(|&status| status != 0),
+            Some(signal) => Some(128 + number_of(&signal)?),
+        }
+    }
+
     fn exit_status(&mut self) -> Option<i32> {
+        if let Some(status) = self.early_status() {
+            let _ = self.drain_stderr();
+            return Some(status);
+        }
         let start = Instant::now();
         loop {
             match self.channel.wait_close().map_err(io_error) {
@@ -373,10 +391,8 @@ impl Transport for SshTransport {
             }
         }
         let _ = self.drain_stderr();
-        match self.channel.exit_signal().ok()?.exit_signal {
-            None => self.channel.exit_status().ok(),
-            Some(signal) => Some(128 + number_of(&signal)?),
-        }
+        self.early_status()
+            .or_else(|| self.channel.exit_status().ok())
     }
 
     /// A packet that can't be got out in time keeps libssh2 from freeing the session's memory (some

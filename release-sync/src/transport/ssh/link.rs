@@ -6,21 +6,27 @@ use std::mem::MaybeUninit;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use libssh2_sys::LIBSSH2_SESSION;
+use rustix::event::PollFlags;
 use rustix::net::RecvFlags;
 use ssh2::Session;
 
 use super::meter::Meter;
 use super::proxy::ProxyCommand;
 use super::{Deadline, dial, shown};
-use crate::{Error, SshOptions, SshTarget};
+use crate::transport::waker::sleep_on;
+use crate::{Cancel, Error, SshOptions, SshTarget};
 
 /// A connection to a host's SSH server.
 #[derive(Debug)]
 pub(super) struct Link {
     way: Way,
     meter: Meter,
+    /// Was it ended by a cancellation?
+    is_cut: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -37,19 +43,23 @@ impl Link {
         target: &SshTarget,
         options: &SshOptions,
         deadline: Deadline,
+        cancel: &Cancel,
     ) -> Result<Self, Error> {
         let way = match &options.proxy_command {
             Some(command) => Way::Proxy(ProxyCommand::start(command, target)?),
             None => {
-                let dialled = dial::dial(&target.address, target.port, deadline);
+                let dialled = dial::dial(&target.address, target.port, deadline, cancel);
                 Way::Tcp(dialled.map_err(|source| Error::Connect {
                     address: shown(target),
                     source,
                 })?)
             }
         };
-        let meter = Meter::default();
-        Ok(Self { way, meter })
+        Ok(Self {
+            way,
+            meter: Meter::default(),
+            is_cut: AtomicBool::new(false),
+        })
     }
 
     /// Lets a session send and receive here, metered. Before its handshake.
@@ -66,6 +76,11 @@ impl Link {
         }
     }
 
+    /// A command's streams are open, for so many bytes before any are read.
+    pub(super) fn allow(&self, window: u32) {
+        self.meter.allow(window);
+    }
+
     /// So many bytes of a command's streams were read or written.
     pub(super) fn earn(&self, count: usize) {
         self.meter.earn(count);
@@ -78,6 +93,9 @@ impl Link {
 
     /// Adds to an error of libssh2's what is known only here.
     pub(super) fn explain(&self, error: io::Error) -> io::Error {
+        if self.is_cut() {
+            return error;
+        }
         if self.meter.is_exceeded() {
             let why = "the host sends much that nobody has asked for";
             return io::Error::new(io::ErrorKind::QuotaExceeded, why);
@@ -86,6 +104,16 @@ impl Link {
             Way::Tcp(_) => error,
             Way::Proxy(command) => command.explain(error),
         }
+    }
+
+    /// Ends it since nobody wants it any more: calls of libssh2's that wait for the host return.
+    pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
+        self.hang_up();
+    }
+
+    fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::SeqCst)
     }
 
     /// Ends it in both directions.
@@ -105,8 +133,20 @@ impl Link {
         if from.as_raw_fd() == self.as_raw_fd() {
             self.meter.pass(receive)
         } else {
+            self.await_agent(from)?;
             receive()
         }
+    }
+
+    /// An ssh-agent may ask its user, who is in no hurry.
+    fn await_agent(&self, from: BorrowedFd<'_>) -> io::Result<()> {
+        while !self.is_cut() {
+            let ready = sleep_on((from, PollFlags::IN), NOTICE)?;
+            if !ready.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(io::ErrorKind::ConnectionAborted.into())
     }
 }
 
@@ -124,6 +164,9 @@ impl AsRawFd for Link {
         self.as_fd().as_raw_fd()
     }
 }
+
+/// How soon a cancellation is noticed while an ssh-agent is waited for.
+const NOTICE: Duration = Duration::from_millis(50);
 
 /// `LIBSSH2_CALLBACK_RECV` of libssh2.h.
 const CALLBACK_RECV: c_int = 6;

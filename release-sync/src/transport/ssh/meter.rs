@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 /// Bytes after which libssh2 gets a chance to look at the clock, and its caller at everything else.
 const ROUND: usize = 2 << 20;
 
-/// Bytes that a host may send before anything came of them: key exchanges, banners, refusals.
+/// Bytes that a host may send without being asked for anything: key exchanges, banners, refusals.
 const TRUST: u64 = 1 << 20;
 
 /// Bytes that a host may send for each byte that was read from a command, or written to one. A packet of
@@ -57,9 +57,18 @@ impl Meter {
         Ok(count)
     }
 
+    /// A command's streams are open: the host may send so many bytes of them before any are read, in
+    /// packets that add as much at the most.
+    pub(super) fn allow(&self, window: u32) {
+        self.add(2 * u64::from(window));
+    }
+
     /// So many bytes of a command's streams came out of it, or went in.
     pub(super) fn earn(&self, count: usize) {
-        let earned = OVERHEAD.saturating_mul(count as u64);
+        self.add(OVERHEAD.saturating_mul(count as u64));
+    }
+
+    fn add(&self, earned: u64) {
         let credit = self.credit.load(Ordering::Relaxed);
         self.credit
             .store(credit.saturating_add(earned), Ordering::Relaxed);
@@ -113,6 +122,23 @@ mod tests {
         meter.earn(1);
         assert_eq!(kind(meter.pass(|| Ok(OVERHEAD as usize))), Ok(64));
         assert!(meter.is_exceeded());
+    }
+
+    /// It may all come before we read the first byte.
+    #[test]
+    fn a_window_may_be_filled_at_once() {
+        let meter = Meter::default();
+        meter.allow(2 << 20);
+        for _ in 0..64 {
+            let count = loop {
+                if let Ok(count) = meter.pass(|| Ok((32 << 10) + 100)) {
+                    break count;
+                }
+                assert!(!meter.is_exceeded());
+            };
+            assert_eq!(count, (32 << 10) + 100);
+        }
+        assert!(!meter.is_exceeded());
     }
 
     #[test]

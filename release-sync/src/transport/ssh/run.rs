@@ -10,6 +10,10 @@ use crate::transport::Waker;
 /// The most that is kept of a command's output; the rest is read and thrown away.
 const OUTPUT: usize = 64 << 10;
 
+/// How long is waited for more from a command that has ended and whose streams have not: something in the
+/// background may hold them.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// What a command came to.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -47,6 +51,10 @@ pub(super) fn run(
             last_progress = Instant::now();
         }
         let silence = last_progress.elapsed();
+        let has_ended = transport.early_status().is_some();
+        if has_ended && silence >= LAST_WORDS {
+            break;
+        }
         if silence >= session.patience() {
             return Err(Error::Silence {
                 doing: DOING,
@@ -54,8 +62,13 @@ pub(super) fn run(
             });
         }
         let left = session.patience() - silence;
+        let most = if has_ended {
+            LAST_WORDS
+        } else {
+            Duration::from_secs(1)
+        };
         transport
-            .wait(feed.is_stuck, &waker, left.min(Duration::from_secs(1)))
+            .wait(feed.is_stuck, &waker, left.min(most))
             .map_err(failed)?;
     }
     Ok(Output {

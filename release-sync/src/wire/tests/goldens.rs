@@ -1,7 +1,8 @@
-//! Version 1 of the conversation, byte by byte.
+//! The conversation, byte by byte.
 //!
 //! The fixtures are never edited: an agent that was installed long ago speaks just these bytes. A message
 //! that is new gets a fixture of its own; a change of an old one is a new version of the conversation.
+//! Version 2 has all that version 1 had, unchanged, and adds to it.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +20,8 @@ const TO_AGENT: &[u8] = include_bytes!("../fixtures/to-agent-v1.bin");
 const TO_CONTROLLER: &[u8] = include_bytes!("../fixtures/to-controller-v1.bin");
 const WANTS: &[u8] = include_bytes!("../fixtures/wants-v1.bin");
 const PAYLOADS: &[u8] = include_bytes!("../fixtures/payloads-v1.bin");
+const TO_AGENT_2: &[u8] = include_bytes!("../fixtures/to-agent-v2.bin");
+const TO_CONTROLLER_2: &[u8] = include_bytes!("../fixtures/to-controller-v2.bin");
 /// Compressed, so what later builds make of the same content may differ: only read.
 const COMPRESSED: &[u8] = include_bytes!("../fixtures/compressed-payload-v1.bin");
 
@@ -169,6 +172,16 @@ fn to_controller() -> Vec<ToController> {
     messages
 }
 
+/// What version 2 has added.
+fn to_agent_2() -> Vec<ToAgent> {
+    vec![ToAgent::Working { done: 300 }]
+}
+
+fn to_controller_2() -> Vec<ToController> {
+    let working = |done| ToController::Working { done };
+    vec![working(0), working(u64::MAX)]
+}
+
 fn faults() -> Vec<FaultKind> {
     vec![
         FaultKind::Locked,
@@ -221,14 +234,14 @@ fn compressed() -> Vec<u8> {
     frame.finish(2, true, 3)
 }
 
-fn stream(frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
-    let mut stream = wire::greeting();
+fn stream(version: u16, frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut stream = [b"\0RELEASE", &version.to_le_bytes()[..]].concat();
     frames.into_iter().for_each(|frame| stream.extend(frame));
     stream
 }
 
-fn bodies(golden: &[u8], kind: FrameKind) -> Vec<Vec<u8>> {
-    let frames = frames(golden).into_iter();
+fn bodies(version: u16, golden: &[u8], kind: FrameKind) -> Vec<Vec<u8>> {
+    let frames = frames(version, golden).into_iter();
     frames
         .map(|frame| {
             assert_eq!(frame.kind, kind);
@@ -247,26 +260,35 @@ fn are_all_variants<M: DeserializeOwned>(indices: &BTreeSet<u8>) -> bool {
 
 #[test]
 fn the_greeting_stays_what_it_is() {
-    assert_eq!(wire::greeting(), *b"\0RELEASE\x01\x00");
+    assert_eq!(wire::greeting(), *b"\0RELEASE\x02\x00");
 }
 
 #[test]
 fn messages_to_the_agent_stay_what_they_are() {
-    assert_eq!(stream(to_agent().iter().map(control)), TO_AGENT);
-    let bodies = bodies(TO_AGENT, FrameKind::Control);
-    let read: Result<Vec<_>, _> = bodies.iter().map(|body| ToAgent::decode(body)).collect();
-    assert_eq!(read.unwrap(), to_agent());
-    let variants = bodies.iter().map(|body| body[0]).collect();
+    let mut variants = BTreeSet::new();
+    for (version, golden, messages) in [(1, TO_AGENT, to_agent()), (2, TO_AGENT_2, to_agent_2())] {
+        assert_eq!(stream(version, messages.iter().map(control)), golden);
+        let bodies = bodies(version, golden, FrameKind::Control);
+        let read: Result<Vec<_>, _> = bodies.iter().map(|body| ToAgent::decode(body)).collect();
+        assert_eq!(read.unwrap(), messages);
+        variants.extend(bodies.iter().map(|body| body[0]));
+    }
     assert!(are_all_variants::<ToAgent>(&variants), "{variants:?}");
 }
 
 #[test]
 fn messages_to_the_controller_stay_what_they_are() {
-    assert_eq!(stream(to_controller().iter().map(control)), TO_CONTROLLER);
-    let bodies = bodies(TO_CONTROLLER, FrameKind::Control);
-    let read: Result<Vec<_>, _> = bodies.iter().map(|b| ToController::decode(b)).collect();
-    assert_eq!(read.unwrap(), to_controller());
-    let variants = bodies.iter().map(|body| body[0]).collect();
+    let mut variants = BTreeSet::new();
+    for (version, golden, messages) in [
+        (1, TO_CONTROLLER, to_controller()),
+        (2, TO_CONTROLLER_2, to_controller_2()),
+    ] {
+        assert_eq!(stream(version, messages.iter().map(control)), golden);
+        let bodies = bodies(version, golden, FrameKind::Control);
+        let read: Result<Vec<_>, _> = bodies.iter().map(|b| ToController::decode(b)).collect();
+        assert_eq!(read.unwrap(), messages);
+        variants.extend(bodies.iter().map(|body| body[0]));
+    }
     assert!(are_all_variants::<ToController>(&variants), "{variants:?}");
 }
 
@@ -299,8 +321,8 @@ fn wants_stay_what_they_are() {
     let encoded = wants()
         .into_iter()
         .map(|(unit, asks)| Want::encode(unit, &asks));
-    assert_eq!(stream(encoded), WANTS);
-    let read = bodies(WANTS, FrameKind::Want).into_iter().map(|body| {
+    assert_eq!(stream(1, encoded), WANTS);
+    let read = bodies(1, WANTS, FrameKind::Want).into_iter().map(|body| {
         let want = Want::decode(body).unwrap();
         (want.unit, want.asks)
     });
@@ -309,8 +331,8 @@ fn wants_stay_what_they_are() {
 
 #[test]
 fn payloads_stay_what_they_are() {
-    assert_eq!(stream(payloads()), PAYLOADS);
-    let bodies = bodies(PAYLOADS, FrameKind::Payload);
+    assert_eq!(stream(1, payloads()), PAYLOADS);
+    let bodies = bodies(1, PAYLOADS, FrameKind::Payload);
     let read: Vec<_> = bodies.iter().map(|b| Payload::decode(b).unwrap()).collect();
     let heads: Vec<_> = read.iter().map(|p| (p.unit, p.last)).collect();
     assert_eq!(heads, [(300, true), (0, false), (0, true)]);
@@ -331,9 +353,9 @@ fn payloads_stay_what_they_are() {
 
 #[test]
 fn compressed_payloads_stay_readable() {
-    let body = bodies(COMPRESSED, FrameKind::Payload).remove(0);
+    let body = bodies(1, COMPRESSED, FrameKind::Payload).remove(0);
     assert!(body.len() < 100);
-    let Frame { body: now, .. } = frames(&stream([compressed()])).remove(0);
+    let Frame { body: now, .. } = frames(1, &stream(1, [compressed()])).remove(0);
     assert_eq!(Payload::decode(&body), Payload::decode(&now));
     assert!(Payload::decode(&body).is_ok());
 }
@@ -345,6 +367,8 @@ fn the_document_shows_the_real_bytes() {
     for (name, golden) in [
         ("to-agent-v1.bin", TO_AGENT),
         ("to-controller-v1.bin", TO_CONTROLLER),
+        ("to-agent-v2.bin", TO_AGENT_2),
+        ("to-controller-v2.bin", TO_CONTROLLER_2),
         ("wants-v1.bin", WANTS),
         ("payloads-v1.bin", PAYLOADS),
     ] {
@@ -366,5 +390,5 @@ fn the_document_shows_the_real_bytes() {
             shown += 1;
         }
     }
-    assert!(shown >= 4, "{shown} examples");
+    assert!(shown >= 6, "{shown} examples");
 }
