@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 /// A path below a tree's root. The root itself is the empty path.
 ///
@@ -10,8 +11,10 @@ use std::fmt;
 ///
 /// Order is by component, so that a directory is directly followed by all that is inside it:
 /// `a`, `a/x`, `a.b`.
+///
+/// A clone shares the bytes: the same paths stand in what a tree was found to hold and in manifests.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct RelPath(Box<[u8]>);
+pub struct RelPath(Arc<[u8]>);
 
 /// Why some bytes are not a path inside a tree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +45,7 @@ impl RelPath {
 
     /// The tree's root: the empty path.
     pub fn root() -> Self {
-        Self(Box::default())
+        Self(Arc::default())
     }
 
     /// Parses bytes that come from outside.

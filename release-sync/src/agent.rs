@@ -10,12 +10,15 @@
 
 mod alarm;
 mod ask;
+mod beside;
 mod claim;
+mod commit;
 mod destination;
 mod fault;
 mod latch;
 mod limits;
 mod look;
+mod seen;
 mod stage;
 mod streams;
 mod supply;
@@ -158,13 +161,14 @@ impl Server {
         // In a program of its own an agent ends with a panic; as a thread of another it has to say so.
         let conversation = AssertUnwindSafe(|| server.converse(&queue));
         let conversed = catch_unwind(conversation).unwrap_or_else(|_| Err(Failure::panicked()));
+        // Whoever hears of the end may come back at once: the lock goes first. And a controller that reads
+        // no more must not keep the destination locked.
+        server.state = State::Over;
         if let Err(failure) = conversed {
             let fault = failure.into_fault();
             server.sender.send(&ToController::Fault(fault.clone()));
             server.received.fault = Some(fault);
         }
-        // A controller that reads no more must not keep the destination locked.
-        server.state = State::Over;
         server.budget.close();
         server.sender.finish();
         server.received
@@ -272,8 +276,8 @@ impl Server {
             (Order::Stage(bytes), State::Open(destination)) => {
                 self.stage(*destination, decode(&bytes)?, true)
             }
-            (Order::Undo, State::Open(destination)) => {
-                let manifest = destination.undo_manifest()?;
+            (Order::Undo(from), State::Open(destination)) => {
+                let manifest = destination.undo_manifest(from)?;
                 self.stage(*destination, manifest, false)
             }
             (Order::Payload(body), State::Staging(staging)) => {

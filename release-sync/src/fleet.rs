@@ -110,7 +110,27 @@ impl Fleet {
     /// Sends every host back to the tree that its last commit displaced. Needs no source and no
     /// transfer. `generation` is that of this run: going back is a deploy too.
     pub fn undo(&self, generation: Generation, monitor: &dyn Monitor) -> Report {
-        self.change(&Goal::Undo, &self.run(generation, &self.cancel, monitor))
+        self.change(
+            &Goal::Undo { from: None },
+            &self.run(generation, &self.cancel, monitor),
+        )
+    }
+
+    /// As [`undo`](Self::undo), but only hosts whose marker names `release` go back from it. A host that
+    /// has another one went back before, or was never there; it stays as it is, and shows what it is. So
+    /// this can be asked for again after a run whose end was not seen, where `undo` would turn round what
+    /// had gone back.
+    pub fn undo_from(
+        &self,
+        release: ReleaseId,
+        generation: Generation,
+        monitor: &dyn Monitor,
+    ) -> Report {
+        let from = Some(release);
+        self.change(
+            &Goal::Undo { from },
+            &self.run(generation, &self.cancel, monitor),
+        )
     }
 
     /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.

@@ -126,6 +126,9 @@
 
 #[cfg(feature = "fs")]
 mod agent;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 #[cfg(feature = "ssh")]
 mod bootstrap;
 #[cfg(feature = "fs")]

@@ -8,11 +8,12 @@
 //! .release/index             digests that were known of its files
 //! .release/stage/<release>/  entries of a release on their way, at the paths that they will have
 //! .release/undo/<release>/   what the last commit displaced: manifest, marker, content by digest
-//! .release/commit            present while a commit is under way: which undo it fills
+//! .release/commit            present while a commit is under way: which undo it fills, if any
 //! ```
 
 mod attributes;
 mod commit;
+mod keepsakes;
 mod lock;
 mod remove;
 mod stage;
@@ -21,21 +22,23 @@ mod tests;
 mod undo;
 mod write;
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use release_core::{Manifest, Marker, RelPath, Timestamp};
-use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
-pub(crate) use attributes::Attributes;
+pub(crate) use attributes::{Attributes, Birth};
 pub(crate) use commit::Commit;
+pub(crate) use keepsakes::Keepsakes;
 pub(crate) use lock::{Lock, LockError};
 pub(crate) use remove::remove_tree;
 pub(crate) use stage::{Stage, discard_stages};
-pub(crate) use undo::{Keepsakes, Undo};
+pub(crate) use undo::Undo;
 pub(crate) use write::{FileWriter, WriteError};
 
 use crate::confine::Root;
@@ -136,7 +139,7 @@ impl Store {
     }
 }
 
-/// Present while a commit is under way: the name of the undo that it fills.
+/// Present while a commit is under way: the name of the undo that it fills, or that it keeps nothing.
 const UNDER_WAY: &[u8] = b"commit";
 const MAX_MANIFEST: usize = Manifest::MAX_BYTES;
 const MAX_INDEX: usize = 2 << 30;
@@ -275,20 +278,31 @@ fn put(directory: &Root, name: &[u8], content: &[u8]) -> io::Result<()> {
     use std::io::Write;
     let temporary = temporary(name);
     unlink(directory, &temporary)?;
-    let mut file = std::fs::File::from(create(directory.as_fd(), &temporary)?);
+    let mut file = create(directory, &temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
     rustix::fs::renameat(directory, &*temporary, directory, name)?;
     Ok(rustix::fs::fsync(directory)?)
 }
 
+/// Opens a regular file of a directory, to read it.
+fn open_file(directory: impl AsFd, name: &[u8]) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+    let mode = rustix::fs::fstat(&file)?.st_mode;
+    match FileType::from_raw_mode(mode) {
+        FileType::RegularFile => Ok(file.into()),
+        _ => Err(Errno::INVAL.into()),
+    }
+}
+
 /// Makes a file that was not there, readable and writable for its owner alone.
-fn create(directory: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
+fn create(directory: impl AsFd, name: &[u8]) -> io::Result<File> {
+    create_with(directory, name, Mode::RUSR | Mode::WUSR)
+}
+
+/// Makes a file that was not there, with a mode as far as the umask allows it.
+fn create_with(directory: impl AsFd, name: &[u8], mode: Mode) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(
-        directory,
-        name,
-        flags,
-        Mode::RUSR | Mode::WUSR,
-    )?)
+    Ok(rustix::fs::openat(directory, name, flags, mode)?.into())
 }

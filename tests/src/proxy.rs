@@ -47,10 +47,20 @@ struct State {
     ended: AtomicBool,
     stalled: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
+    /// The deepest of any connection.
+    depth: AtomicU64,
 }
 
-/// Bytes under way, and when they arrive.
-type Parcel = (Instant, Vec<u8>);
+/// Bytes under way.
+struct Parcel {
+    arrival: Instant,
+    /// How many bytes, each sent after the one before had arrived, led to these, themselves included.
+    depth: u64,
+    bytes: Vec<u8>,
+}
+
+/// The depth of what has arrived at either end of a connection, by the direction that it came.
+type Arrived = [AtomicU64; 2];
 
 impl Proxy {
     /// Starts a proxy before `target`.
@@ -64,6 +74,7 @@ impl Proxy {
             ended: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             open: Mutex::default(),
+            depth: AtomicU64::new(0),
         });
         let accepting = Arc::clone(&state);
         thread::spawn(move || accepting.accept(&listener));
@@ -78,6 +89,13 @@ impl Proxy {
     /// How many bytes came in to go this way, over all connections.
     pub fn bytes(&self, direction: Direction) -> u64 {
         self.state.bytes[direction as usize].load(Ordering::Relaxed)
+    }
+
+    /// How many times one side can have waited for the other, in the connection where that was most often:
+    /// whatever is sent counts as an answer to all that had arrived before. That is never too few, as long
+    /// as latency is long against the time that the ends take.
+    pub fn round_trips(&self) -> u64 {
+        self.state.depth.load(Ordering::Relaxed).div_ceil(2)
     }
 
     /// Waits until so many bytes went this way; `false` if that doesn't happen in time.
@@ -128,15 +146,16 @@ impl State {
         let mut open = self.open.lock().expect("nobody panics with the lock");
         open.extend([clone(client), clone(server)]);
         drop(open);
+        let arrived = Arc::<Arrived>::default();
         for (direction, from, to) in [
             (Direction::Up, clone(client), clone(server)),
             (Direction::Down, clone(server), clone(client)),
         ] {
             let (sender, receiver) = sync_channel(self.parcels());
-            let state = Arc::clone(self);
-            thread::spawn(move || state.take_in(from, direction, &sender));
-            let rate = self.options.rate;
-            thread::spawn(move || hand_out(to, rate, &receiver));
+            let (state, there) = (Arc::clone(self), Arc::clone(&arrived));
+            thread::spawn(move || state.take_in(from, direction, &there, &sender));
+            let (rate, there) = (self.options.rate, Arc::clone(&arrived));
+            thread::spawn(move || hand_out(to, rate, &there[direction as usize], &receiver));
         }
     }
 
@@ -149,13 +168,26 @@ impl State {
         }
     }
 
-    fn take_in(&self, mut from: TcpStream, direction: Direction, to: &SyncSender<Parcel>) {
+    fn take_in(
+        &self,
+        mut from: TcpStream,
+        direction: Direction,
+        arrived: &Arrived,
+        to: &SyncSender<Parcel>,
+    ) {
         let mut buffer = [0; 16 << 10];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             let arrival = Instant::now() + self.options.latency;
+            let depth = arrived[1 - direction as usize].load(Ordering::Relaxed) + 1;
+            self.depth.fetch_max(depth, Ordering::Relaxed);
             let before = self.bytes[direction as usize].fetch_add(length as u64, Ordering::Relaxed);
             let passing = self.admit(direction, before, length);
-            if to.send((arrival, buffer[..passing].to_vec())).is_err() {
+            let parcel = Parcel {
+                arrival,
+                depth,
+                bytes: buffer[..passing].to_vec(),
+            };
+            if to.send(parcel).is_err() {
                 break;
             }
             if exceeded(self.options.cut, direction, before + length as u64) {
@@ -198,15 +230,18 @@ fn exceeded(limit: Option<(Direction, u64)>, direction: Direction, bytes: u64) -
     limit.is_some_and(|(of, limit)| of == direction && bytes > limit)
 }
 
-fn hand_out(mut to: TcpStream, rate: Option<u64>, parcels: &Receiver<Parcel>) {
+fn hand_out(mut to: TcpStream, rate: Option<u64>, arrived: &AtomicU64, parcels: &Receiver<Parcel>) {
     let mut free = Instant::now();
-    for (arrival, bytes) in parcels {
-        thread::sleep(arrival.max(free).saturating_duration_since(Instant::now()));
+    for parcel in parcels {
+        let due = parcel.arrival.max(free);
+        thread::sleep(due.saturating_duration_since(Instant::now()));
         if let Some(rate) = rate {
-            let takes = Duration::from_secs_f64(bytes.len() as f64 / rate as f64);
+            let takes = Duration::from_secs_f64(parcel.bytes.len() as f64 / rate as f64);
             free = free.max(Instant::now()) + takes;
         }
-        if to.write_all(&bytes).is_err() {
+        // Before it is written: the answer may be faster than this thread.
+        arrived.fetch_max(parcel.depth, Ordering::Relaxed);
+        if to.write_all(&parcel.bytes).is_err() {
             break;
         }
     }
@@ -275,6 +310,24 @@ mod tests {
         assert_eq!(back.len(), 4 << 20);
         assert!(took >= 2 * latency, "{took:?}");
         assert!(took < 10 * latency, "{took:?}");
+    }
+
+    #[test]
+    fn round_trips_are_counted() {
+        let options = ProxyOptions {
+            latency: Duration::from_millis(100),
+            ..Default::default()
+        };
+        let proxy = Proxy::start(echo(), options);
+        let mut stream = TcpStream::connect(proxy.address()).unwrap();
+        for trips in 1..=3 {
+            // What is sent before anything has come back is one trip, in however many pieces.
+            stream.write_all(b"ping").unwrap();
+            thread::sleep(Duration::from_millis(1));
+            stream.write_all(b"pong").unwrap();
+            stream.read_exact(&mut [0; 8]).unwrap();
+            assert_eq!(proxy.round_trips(), trips);
+        }
     }
 
     #[test]

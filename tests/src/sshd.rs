@@ -224,6 +224,41 @@ impl Sshd {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// The host's first process, as this process sees it: all others of the host descend from it.
+    pub fn init(&self) -> u32 {
+        self.init
+    }
+
+    /// Puts other lines before those of `sshd_config`, in place of [`SshdOptions::config`], and waits until
+    /// connections are taken as they say.
+    pub fn reconfigure(&self, lines: &[String]) {
+        let options = SshdOptions {
+            config: lines.to_vec(),
+            ..SshdOptions::default()
+        };
+        let addresses = [&[self.address], &self.more_addresses[..]].concat();
+        let identity = self.rack.folder.path().join("id_ed25519");
+        let text = config(&self.folder, &identity, &addresses, &options);
+        fs::write(self.folder.join("sshd_config"), text).expect("a configuration can be written");
+        let listens = || self.log().matches("Server listening on").count();
+        let wanted = listens() + addresses.len();
+        processes::signal(self.init, rustix::process::Signal::HUP);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while listens() < wanted {
+            assert!(Instant::now() < deadline, "sshd: {}", self.log());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until nothing runs here but `sshd` itself; fails if something goes on.
+    pub fn wait_until_idle(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !processes::children(self.init).is_empty() {
+            assert!(Instant::now() < deadline, "something goes on on a host");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// The agents that run on this host: process ids as this process sees them.
     pub fn agents(&self) -> Vec<u32> {
         processes::agents_beside(self.init)
@@ -296,7 +331,11 @@ fn spawn(folder: &Path, mount_point: &Path, options: &SshdOptions) -> Child {
     };
     fs::write(folder.join("passwd"), users(folder, options)).expect("a file can be written");
     script += "mount --bind passwd /etc/passwd\n";
-    script += "exec /usr/sbin/sshd -D -e -f sshd_config";
+    // By its whole path: sshd goes to `/`, and starts itself anew when it is told to read it again.
+    script += &format!(
+        "exec /usr/sbin/sshd -D -e -f {}/sshd_config",
+        folder.display()
+    );
     let log = File::create(folder.join("log")).expect("a log can be made");
     // setpriv: if this thread is killed, the host must not stay behind.
     Command::new("setpriv")

@@ -281,3 +281,18 @@ proptest! {
         prop_assert_eq!(other.proof(class), manifest.proof(class));
     }
 }
+
+/// The digest is made piece by piece; a manifest of many pieces has that of all its bytes.
+#[test]
+fn the_digest_of_many_entries_is_that_of_their_bytes() {
+    let name = |number: usize| format!("{number:05}{}", "n".repeat(200)).into_bytes();
+    let root = entry(b"", 0o755, (1, 0), Kind::Directory);
+    let files =
+        (0..5_000).map(|number| entry(&name(number), 0o644, (1, 0), file(1, &name(number))));
+    let entries: Vec<Entry> = std::iter::once(root).chain(files).collect();
+    let root = || vec![principal(0, "root")];
+    let manifest = Manifest::new(root(), root(), entries).unwrap();
+    let bytes = manifest.encode();
+    assert!(bytes.len() > 200_000);
+    assert_eq!(*manifest.release_id().digest(), Digest::of(&bytes));
+}

@@ -39,7 +39,7 @@ pub(super) struct Asker {
     pub(super) units: Arc<Units>,
     pub(super) tree: Arc<Vec<Found>>,
     pub(super) root: Root,
-    pub(super) lacking: Vec<Lacking>,
+    pub(super) lacking: Arc<[Lacking]>,
     pub(super) window: Arc<Budget>,
     /// Bytes of the want for each unit, for whoever gives them back when it is answered.
     pub(super) sizes: Arc<std::sync::Mutex<std::collections::HashMap<u32, usize>>>,

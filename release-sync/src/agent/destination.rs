@@ -1,20 +1,23 @@
 //! The destination as a session finds it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use release_core::{Manifest, Marker, Proof, ProofClass, RelPath, ReleaseId};
+use release_core::{Digest, Manifest, Marker, ProofClass, RelPath, ReleaseId};
 
+use super::beside::Listed;
 use super::claim::{self, Claim};
 use super::fault::Failure;
+use super::seen::Seen;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::filter::Filter;
 use crate::plan::Owners;
 use crate::scan::{Names, Scan, ScanOptions, Written, scan_tree};
-use crate::store::{self, Lock, Store, Undo, discard_stages};
+use crate::store::{self, Lock, Stage, Store, Undo, discard_stages};
 use crate::tree::FoundKind;
 use crate::wire::{Begin, FaultKind, Have, Purpose, Settled, Staged, ToController, Welcome};
 
@@ -30,7 +33,9 @@ pub(super) struct Destination {
     /// Is the manifest in `.release` that of the marker's release?
     claim_is_whole: bool,
     /// What it is; `None` where something can't be read.
-    pub(super) observed: Option<Manifest>,
+    observed: Option<Seen>,
+    /// What it is of its own release, where something else stands beside it.
+    listed: Option<Listed>,
     pub(super) superuser: bool,
     _lock: Lock,
 }
@@ -65,28 +70,41 @@ impl Destination {
         let superuser = welcome.superuser;
         sender.send(&ToController::Welcome(welcome));
         let names = claim.names(&begin);
-        let filter = claim.filter(&begin)?;
+        let filter = claim.filter(&begin, Some(&store))?;
         let scan =
             observe(&begin, Some(&store), &store.tree, &filter).map_err(unusable("scanning it"))?;
-        let observed = scan.manifest(&names).ok();
-        sender.send(&ToController::Have(have(
-            &scan,
-            observed.as_ref(),
-            superuser,
-            &claim,
-        )));
-        Ok(Self {
+        let observed = scan.manifest(&names).ok().map(Seen::new);
+        let is_as_claimed = matches!((&observed, &claim.marker), (Some(seen), Some((marker, _)))
+            if seen.id == marker.release && !has_strangers(&scan, &begin));
+        let listed = match is_as_claimed {
+            true => None,
+            false => Listed::find(&begin, &scan, &names, (&store, &claim), superuser),
+        };
+        let destination = Self {
+            marker: claim.marker.map(|(marker, _)| marker),
+            claim_is_whole: claim.is_whole,
             begin,
             store,
             scan,
             filter,
             names,
-            marker: claim.marker.map(|(marker, _)| marker),
-            claim_is_whole: claim.is_whole(),
             observed,
+            listed,
             superuser,
             _lock: lock,
-        })
+        };
+        let have = have(&destination.scan, destination.shown(), superuser, &claim);
+        sender.send(&ToController::Have(have));
+        Ok(destination)
+    }
+
+    /// What the tree may be taken for: what counts of it, read from the disk.
+    fn shown(&self) -> Option<&Seen> {
+        match &self.listed {
+            Some(listed) => Some(&listed.seen),
+            None if has_strangers(&self.scan, &self.begin) => None,
+            None => self.observed.as_ref(),
+        }
     }
 
     /// Makes the scan one that serves a release. What is protected is not looked at unless the release
@@ -120,17 +138,10 @@ impl Destination {
             literal_bytes: 0,
             matched_bytes: 0,
             local_bytes: 0,
-            notes: Vec::new(),
-        }
-    }
-
-    /// The class in which this tree, which is the release but perhaps for owners, shows it.
-    pub(super) fn proof_of(&self, release: ReleaseId, observed: &Manifest) -> Proof {
-        let full = observed.proof(ProofClass::Full);
-        if self.superuser || full.digest == *release.digest() {
-            full
-        } else {
-            observed.proof(ProofClass::WithoutOwner)
+            notes: self
+                .listed
+                .as_ref()
+                .map_or_else(Vec::new, |listed| listed.beside.notes.clone()),
         }
     }
 
@@ -138,14 +149,13 @@ impl Destination {
     /// must not claim what was never shown.
     pub(super) fn may_be(&self, release: ReleaseId) -> bool {
         let without_owner = !self.superuser && self.claim_is_whole;
-        self.observed
-            .as_ref()
-            .is_some_and(|observed| without_owner || observed.release_id() == release)
+        self.shown()
+            .is_some_and(|shown| without_owner || shown.id == release)
     }
 
     /// Notes that the tree is the release by this deploy, too.
     pub(super) fn confirm(&self, release: ReleaseId) -> Result<Settled, Failure> {
-        let observed = self.observed.as_ref().ok_or_else(|| {
+        let shown = self.shown().ok_or_else(|| {
             Failure::new(
                 FaultKind::Internal,
                 "the tree was said to be the release, but is unread",
@@ -153,14 +163,12 @@ impl Destination {
         })?;
         // Where owners don't count this may be the manifest of a release that differs in them; then
         // there is none until the next release comes.
-        let manifest = Some(observed).filter(|observed| observed.release_id() == release);
-        let standing = self.standing().map_or(release, |tree| tree.release_id());
+        let manifest = Some(&shown.manifest).filter(|_| shown.id == release);
         self.record(release, manifest, &self.scan)
-            .and_then(|()| self.conclude(standing))
+            .and_then(|()| self.conclude(release))
             .map_err(|error| Failure::io(FaultKind::Destination, "writing the marker", &error))?;
-        let proof = self.proof_of(release, observed);
         Ok(Settled {
-            proof,
+            proof: shown.proof_of(release, self.superuser),
             deleted: 0,
             notes: Vec::new(),
         })
@@ -202,26 +210,60 @@ impl Destination {
             let class = ProofClass::WithoutOwner;
             let claimed = Claim::read(&self.store)
                 .ok()
-                .and_then(|claim| claim.manifest());
+                .and_then(|claim| claim.manifest(&self.store));
             if let Some(claimed) = claimed.filter(|own| own.proof(class) == observed.proof(class)) {
                 return Some(Cow::Owned(claimed));
             }
         }
-        Some(Cow::Borrowed(observed))
+        Some(Cow::Borrowed(&observed.manifest))
     }
 
-    /// Clears away what runs that were cut off have left, now that nothing had to be changed.
-    pub(super) fn conclude(&self, standing: ReleaseId) -> io::Result<()> {
+    /// Clears away what runs that were cut off have left, now that nothing had to be changed. The tree is
+    /// `release`, whatever stands beside it.
+    pub(super) fn conclude(&self, release: ReleaseId) -> io::Result<()> {
+        let standing = match &self.observed {
+            Some(observed) if self.superuser => observed.id,
+            _ => self.standing().map_or(release, |tree| tree.release_id()),
+        };
+        self.rescue(&Stage::all(&self.store.private)?)?;
         Undo::conclude(&self.store, standing)?;
         discard_stages(&self.store.private)
     }
 
-    /// The tree that the last commit displaced.
-    pub(super) fn undo_manifest(&self) -> Result<Manifest, Failure> {
+    /// Lets the undo have what it lacks and only those stages have.
+    pub(super) fn rescue(&self, stages: &[Root]) -> io::Result<()> {
+        if stages.is_empty() {
+            return Ok(());
+        }
+        let entries = self
+            .observed
+            .iter()
+            .flat_map(|seen| seen.manifest.entries());
+        let here: HashSet<Digest> = entries.filter_map(|entry| Some(entry.file()?.1)).collect();
+        Undo::rescue(&self.store, stages, |digest| here.contains(digest))
+    }
+
+    /// The tree to go back to: the one that the last commit displaced. A tree that is not `from` any more
+    /// has gone back before, by a request whose answer was not heard: then it is the one that it claims
+    /// to be.
+    pub(super) fn undo_manifest(&self, from: Option<ReleaseId>) -> Result<Manifest, Failure> {
+        let nothing = || Failure::new(FaultKind::NoUndo, "");
+        if let (Some(from), Some(marker)) = (from, self.marker)
+            && marker.release != from
+        {
+            let claim = Claim::read(&self.store).ok();
+            let claimed = claim.and_then(|claim| claim.manifest(&self.store));
+            return claimed.ok_or_else(nothing);
+        }
         Undo::last(&self.store)
             .map_err(|error| Failure::io(FaultKind::Destination, "reading the undo", &error))?
-            .ok_or_else(|| Failure::new(FaultKind::NoUndo, ""))
+            .ok_or_else(nothing)
     }
+}
+
+/// Is there what no manifest carries, and is it to go? Then the tree is not the release that it seems.
+fn has_strangers(scan: &Scan, begin: &Begin) -> bool {
+    begin.delete && !scan.specials.is_empty()
 }
 
 /// Scans a tree as a session wants it.
@@ -278,19 +320,14 @@ pub(super) fn welcome(tree: Option<&Root>) -> Welcome {
     }
 }
 
-pub(super) fn have(
-    scan: &Scan,
-    observed: Option<&Manifest>,
-    superuser: bool,
-    claim: &Claim,
-) -> Have {
+pub(super) fn have(scan: &Scan, observed: Option<&Seen>, superuser: bool, claim: &Claim) -> Have {
     // Without its owners a release can be taken for another, and is only where its manifest is known.
-    let classes: &[ProofClass] = match superuser || !claim.is_whole() {
+    let classes: &[ProofClass] = match superuser || !claim.is_whole {
         true => &[ProofClass::Full],
         false => &[ProofClass::Full, ProofClass::WithoutOwner],
     };
     let proofs = observed
-        .map(|manifest| classes.iter().map(|&class| manifest.proof(class)).collect())
+        .map(|seen| classes.iter().map(|&class| seen.proof(class)).collect())
         .unwrap_or_default();
     let sizes = scan.found.iter().filter_map(|found| match found.kind {
         FoundKind::File { size, .. } => Some(size),

@@ -82,3 +82,11 @@ pub(super) fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+/// Trouble that the next file would have as well.
+pub(super) fn is_disk_trouble(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO)
+    )
+}

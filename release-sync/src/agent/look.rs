@@ -9,6 +9,7 @@ use release_core::{Manifest, ProofClass, ReleaseId};
 use super::claim::{self, Claim};
 use super::destination::{have, observe, open_tree, owners_of, welcome};
 use super::fault::Failure;
+use super::seen::Seen;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::filter::Filter;
@@ -72,7 +73,7 @@ impl Sight {
         let claim = claim.unwrap_or_default();
         let mut sight = Self {
             names: claim.names(&begin),
-            filter: claim.filter(&begin)?,
+            filter: claim.filter(&begin, store.as_ref())?,
             scan: None,
             begin,
             tree,
@@ -103,7 +104,7 @@ impl Sight {
                 bytes: 0,
             };
         };
-        let observed = scan.manifest(&self.names).ok();
+        let observed = scan.manifest(&self.names).ok().map(Seen::new);
         let mut have = have(scan, observed.as_ref(), self.superuser, &self.claim);
         if let (Purpose::Inspect, Some((marker, _))) = (self.begin.purpose, have.marker) {
             have.intact = self.class_of(marker.release, observed.as_ref());
@@ -113,11 +114,11 @@ impl Sight {
 
     /// In which class the tree is the release that it claims to be: by its digest, or else because
     /// there would be nothing to do to make it so.
-    fn class_of(&self, release: ReleaseId, observed: Option<&Manifest>) -> Option<ProofClass> {
-        if observed?.release_id() == release {
+    fn class_of(&self, release: ReleaseId, observed: Option<&Seen>) -> Option<ProofClass> {
+        if observed?.id == release {
             return Some(ProofClass::Full);
         }
-        let claimed = self.claim.manifest()?;
+        let claimed = self.claim.manifest(self.store.as_ref()?)?;
         let class = if self.superuser {
             ProofClass::Full
         } else {

@@ -7,48 +7,48 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use release_core::{Manifest, RelPath, ReleaseId};
+use release_core::{Manifest, ReleaseId};
 
 use super::Event;
 use super::alarm::trip;
 use super::ask::{self, Asker, Lacking};
-use super::destination::{Destination, observe_after, owners_of};
-use super::fault::{Failure, chain};
+use super::beside::Beside;
+use super::destination::{Destination, owners_of};
+use super::fault::{Failure, chain, is_disk_trouble};
 use super::limits::{Budget, PROGRESS};
 use super::streams::Sender;
 use super::worker::{FileOutcome, Outcome, Pool, Shared};
 use crate::plan::{self, Action, Obstacle, Origin, Plan, Situation};
-use crate::scan::{Written, settle_now};
+use crate::scan::Written;
 use crate::session::MOST_REFUSALS;
-use crate::store::{Commit, Keepsakes, Stage, Undo, WriteError, discard_stages};
+use crate::store::{Keepsakes, Stage, WriteError, discard_stages};
 use crate::unit::Units;
-use crate::wire::{Ask, FaultKind, Payload, Refusal, Settled, Staged, ToController, Want};
-
-/// Longest path in a note, in characters.
-const MAX_SHOWN: usize = 300;
+use crate::wire::{Ask, FaultKind, Payload, Refusal, Staged, ToController, Want};
 
 /// A release that is being staged.
 pub(super) struct Staging {
-    destination: Destination,
-    release: ReleaseId,
-    plan: Plan,
-    shared: Arc<Shared>,
+    pub(super) destination: Destination,
+    pub(super) release: ReleaseId,
+    pub(super) plan: Plan,
+    /// What the commit leaves that is not the release's.
+    pub(super) beside: Beside,
+    pub(super) shared: Arc<Shared>,
     units: Arc<Units>,
-    pool: Pool,
+    pub(super) pool: Pool,
     window: Arc<Budget>,
     want_sizes: Arc<Mutex<HashMap<u32, usize>>>,
     /// Units of which files came since their last answer ended.
     coming: HashSet<u32>,
-    may_ask: bool,
+    pub(super) may_ask: bool,
     /// Files that are neither staged nor refused yet.
     pending: HashSet<u32>,
     /// Is every want sent?
     asked: bool,
-    complete: bool,
+    pub(super) complete: bool,
     /// Files whose content comes from another entry, by that entry.
     twins: HashMap<u32, Vec<u32>>,
-    written: Written,
-    refused: u64,
+    pub(super) written: Written,
+    pub(super) refused: u64,
     progress: (u64, u64),
     told: Instant,
     staged: Staged,
@@ -86,6 +86,7 @@ impl Staging {
             delete: destination.begin.delete,
         });
         check_deletions(&plan, destination.begin.max_delete)?;
+        let beside = Beside::of(&plan, &scan.found, &scan.mounts, destination.begin.delete);
         let lacking = lacking(&plan);
         let shared = Arc::new(Shared {
             tree: Arc::new(std::mem::take(&mut scan.found)),
@@ -94,17 +95,19 @@ impl Staging {
             stage,
             keepsakes,
             owners,
-            lacking: lacking
-                .iter()
-                .map(|lacking| (lacking.entry, lacking.basis))
-                .collect(),
+            lacking,
             retried: Mutex::default(),
             given_up: AtomicBool::new(false),
             budget: Arc::clone(budget),
         });
         let units = Arc::new(Units::of(&shared.manifest));
         let mut staging = Self {
-            staged: destination.nothing_to_do(release),
+            staged: Staged {
+                unchanged: plan.is_empty(),
+                deletions: plan.deleted(),
+                notes: notes(&beside, destination.superuser),
+                ..destination.nothing_to_do(release)
+            },
             pool: Pool::start(&shared, events),
             window: Arc::new(ask::window()),
             want_sizes: Arc::default(),
@@ -113,30 +116,27 @@ impl Staging {
             asked: false,
             complete: false,
             twins: HashMap::new(),
-            written: Written::default(),
+            written: Written::new(Arc::clone(&shared.manifest)),
             refused: 0,
             progress: (0, 0),
             told: Instant::now(),
             destination,
             release,
             plan,
+            beside,
             shared,
             units,
             may_ask,
         };
-        staging.set_to_work(lacking, events, sender)?;
+        staging.set_to_work(events, sender)?;
         Ok(staging)
     }
 
     fn set_to_work(
         &mut self,
-        lacking: Vec<Lacking>,
         events: &mpsc::Sender<Event>,
         sender: &Sender,
     ) -> Result<(), Failure> {
-        self.staged.unchanged = self.plan.is_empty();
-        self.staged.deletions = self.plan.deleted();
-        self.note_kept();
         if !self.plan.obstacles.is_empty() {
             for (entry, obstacle) in std::mem::take(&mut self.plan.obstacles) {
                 self.refuse(entry, &describe(&obstacle), sender);
@@ -144,8 +144,9 @@ impl Staging {
             self.asked = true;
             return Ok(());
         }
+        let lacking = Arc::clone(&self.shared.lacking);
         if !self.may_ask && !lacking.is_empty() {
-            for lacking in &lacking {
+            for lacking in &*lacking {
                 self.refuse(lacking.entry, "its content was not kept", sender);
             }
             self.asked = true;
@@ -258,7 +259,7 @@ impl Staging {
         } = file;
         let manifest = Arc::clone(&self.shared.manifest);
         let entry = &manifest.entries()[index as usize];
-        let Some((size, digest)) = entry.file().filter(|_| self.pending.contains(&index)) else {
+        let Some((size, _)) = entry.file().filter(|_| self.pending.contains(&index)) else {
             return Err(Failure::new(
                 FaultKind::Protocol,
                 "a file that was there already",
@@ -271,8 +272,7 @@ impl Staging {
                 self.staged.literal_bytes += staged.literal;
                 self.staged.matched_bytes += staged.matched;
                 self.staged.local_bytes += staged.local;
-                self.written
-                    .insert(staged.inode, staged.size, staged.mtime, digest);
+                self.written.insert(staged.inode, index);
                 if asked {
                     self.progress.0 += 1;
                     self.progress.1 += size;
@@ -330,144 +330,22 @@ impl Staging {
         Some(self.staged.clone())
     }
 
-    /// Makes it current, and proves it.
-    pub(super) fn commit(mut self, release: ReleaseId) -> Result<Settled, Failure> {
-        if release != self.release || !self.complete || self.refused > 0 {
-            return Err(Failure::new(
-                FaultKind::Protocol,
-                "a commit of what is not staged",
-            ));
-        }
-        self.pool.join();
-        let failed = |doing: &'static str| {
-            move |error: io::Error| Failure::io(FaultKind::Commit, doing, &error)
-        };
-        let Shared {
-            manifest,
-            stage,
-            tree,
-            owners,
-            ..
-        } = &*self.shared;
-        let store = &self.destination.store;
-        store
-            .sync()
-            .map_err(failed("writing back what is staged"))?;
-        let undo = self.begin_undo().map_err(failed("beginning the undo"))?;
-        let commit = Commit {
-            store,
-            stage,
-            manifest,
-            tree,
-            plan: &self.plan,
-            owners: owners.as_ref(),
-            undo,
-        };
-        let committed = commit
-            .run()
-            .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
-        for &(old, entry) in &committed.untouched {
-            let (old, entry) = (&tree[old as usize], &manifest.entries()[entry as usize]);
-            if let Some((size, digest)) = old.file() {
-                self.written
-                    .insert(old.stamp.inode, size, entry.meta.mtime, digest);
-            }
-        }
-        settle_now();
-        let scan = observe_after(&self.destination, &self.written)
-            .map_err(failed("scanning the new tree"))?;
-        self.destination
-            .names
-            .prefer(manifest.users(), manifest.groups());
-        let spared = self.spared();
-        let counts = |path: &RelPath| !spared(path) || manifest.find(path).is_some();
-        let observed = scan
-            .manifest_of(&self.destination.names, counts)
-            .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
-        let proof = self.destination.proof_of(release, &observed);
-        if !self.is_proof(&proof) {
-            return Ok(Settled {
-                proof,
-                deleted: committed.deleted,
-                notes: Vec::new(),
-            });
-        }
-        self.destination
-            .record(release, Some(manifest), &scan)
-            .and_then(|()| self.conclude(commit))
-            .map_err(failed("writing the marker"))?;
-        Ok(Settled {
-            proof,
-            deleted: committed.deleted,
-            notes: Vec::new(),
-        })
-    }
-
-    /// What may stand in the tree beside the release: everything where nothing is deleted, else
-    /// directories with something in them that is to stay.
-    fn spared(&self) -> impl Fn(&RelPath) -> bool {
-        let kept = self
-            .plan
-            .kept
-            .iter()
-            .map(|&old| self.shared.tree[old as usize].path.clone());
-        let kept: HashSet<RelPath> = kept.collect();
-        let delete = self.destination.begin.delete;
-        move |path| !delete || kept.contains(path)
-    }
-
-    fn begin_undo(&self) -> io::Result<Option<Undo>> {
-        if !self.destination.begin.keep_undo || self.plan.is_empty() {
-            return Ok(None);
-        }
-        let Some(old) = self.destination.standing() else {
-            return Ok(None);
-        };
-        // Only going back asks for nothing.
-        let restored = (!self.may_ask).then_some(self.release);
-        let Destination { store, marker, .. } = &self.destination;
-        Undo::begin(store, &old, marker.as_ref(), restored).map(Some)
-    }
-
-    /// Clears away what a proven tree needs no more. One that needed no change keeps its undo.
-    fn conclude(&self, commit: Commit<'_>) -> io::Result<()> {
-        if !self.plan.is_empty() {
-            return commit.clean_up();
-        }
-        let standing = self
-            .destination
-            .standing()
-            .map_or(self.release, |tree| tree.release_id());
-        self.destination.conclude(standing)
-    }
-
-    fn is_proof(&self, proof: &release_core::Proof) -> bool {
-        *proof == self.shared.manifest.proof(proof.class)
-    }
-
     /// The disk fails us. If it is full, what is staged gives its room back.
     fn disk(&mut self, error: &io::Error) -> Failure {
         let failure = Failure::io(FaultKind::Internal, "staging", error);
         self.pool.give_up(&self.shared);
         if failure.kind == FaultKind::NoSpace {
             // If that fails as well the next run sifts what is left.
-            let _ = discard_stages(&self.destination.store.private);
+            let _ = self.give_room();
         }
         failure
     }
 
-    fn note_kept(&mut self) {
-        for &old in self.plan.kept.iter().take(10) {
-            let path = &self.shared.tree[old as usize].path;
-            // A path can be as long as a frame; all that it is for here is to be read by people.
-            let path: String = path.to_string().chars().take(MAX_SHOWN).collect();
-            let note = format!("`{path}` stays: something in it is excluded or protected");
-            self.staged.notes.push(note);
-        }
-        if !self.destination.superuser {
-            let note = "owners were left alone: only root can set them";
-            self.staged.notes.push(note.to_owned());
-        }
+    fn give_room(&self) -> io::Result<()> {
+        let private = &self.destination.store.private;
+        self.destination
+            .rescue(&Stage::others(private, self.release)?)?;
+        discard_stages(private)
     }
 }
 
@@ -481,7 +359,14 @@ impl Drop for Staging {
     }
 }
 
-fn lacking(plan: &Plan) -> Vec<Lacking> {
+fn notes(beside: &Beside, superuser: bool) -> Vec<String> {
+    let owners = "owners were left alone: only root can set them";
+    let owners = (!superuser).then(|| owners.to_owned());
+    beside.notes.iter().cloned().chain(owners).collect()
+}
+
+/// In the order of the manifest.
+fn lacking(plan: &Plan) -> Arc<[Lacking]> {
     let wanted = plan.steps.iter().filter_map(|step| match step.action {
         Action::File(Origin::Wanted { basis }) => Some(Lacking {
             entry: step.entry,
@@ -511,13 +396,4 @@ fn describe(obstacle: &Obstacle) -> String {
             String::from("a directory is in its way, with something in it that is to stay")
         }
     }
-}
-
-/// Trouble that the next file would have as well.
-fn is_disk_trouble(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::IO)
-    )
 }

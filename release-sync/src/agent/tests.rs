@@ -49,7 +49,7 @@ fn say() -> impl Strategy<Value = Say> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..40);
     prop_oneof![
         2 => Just(Say::Manifest),
-        3 => (0..6u8).prop_map(Say::Message),
+        3 => (0..7u8).prop_map(Say::Message),
         6 => payload,
         1 => (any::<u8>(), bytes()).prop_map(|(kind, body)| Say::Frame(kind, body)),
         1 => bytes().prop_map(Say::Noise),
@@ -131,7 +131,8 @@ impl Say {
                 1 => ToAgent::Commit(release().release_id()),
                 2 => ToAgent::Undo,
                 3 => ToAgent::KeepAlive,
-                4 => ToAgent::Manifest {
+                4 => ToAgent::UndoFrom(release().release_id()),
+                5 => ToAgent::Manifest {
                     length: u64::MAX,
                     packed: 3,
                 },

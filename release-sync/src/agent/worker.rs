@@ -8,14 +8,15 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use release_core::{Entry, Manifest, Timestamp};
+use release_core::{Entry, Manifest};
 
 use super::Event;
 use super::alarm::{Alarm, trip};
+use super::ask::Lacking;
 use super::limits::Budget;
 use crate::confine::{ParentCache, Root};
 use crate::plan::{Origin, Owners};
-use crate::store::{Attributes, FileWriter, Keepsakes, Stage, WriteError};
+use crate::store::{Attributes, Birth, FileWriter, Keepsakes, Stage, WriteError};
 use crate::tree::{Found, FoundKind};
 use crate::wire::{PartFlags, Payload};
 
@@ -54,8 +55,6 @@ pub(super) struct FileOutcome {
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) inode: u64,
-    pub(super) size: u64,
-    pub(super) mtime: Timestamp,
     pub(super) literal: u64,
     pub(super) matched: u64,
     pub(super) local: u64,
@@ -69,8 +68,8 @@ pub(super) struct Shared {
     pub(super) stage: Stage,
     pub(super) keepsakes: Keepsakes,
     pub(super) owners: Option<Owners>,
-    /// Entries that are asked for, and the file of the tree that a delta of it refers to.
-    pub(super) lacking: HashMap<u32, Option<u32>>,
+    /// Entries that are asked for, in the order of the manifest.
+    pub(super) lacking: Arc<[Lacking]>,
     /// Entries that are asked for as a whole because a delta or a local copy was not right.
     pub(super) retried: Mutex<HashSet<u32>>,
     /// Set when nothing more need be staged: writers then only empty their queues.
@@ -94,8 +93,15 @@ impl Shared {
             .contains(&entry)
     }
 
+    fn lacking(&self, entry: u32) -> Option<&Lacking> {
+        let found = self
+            .lacking
+            .binary_search_by_key(&entry, |lacking| lacking.entry);
+        Some(&self.lacking[found.ok()?])
+    }
+
     fn is_asked_for(&self, entry: u32) -> bool {
-        self.lacking.contains_key(&entry) || self.is_retried(entry)
+        self.lacking(entry).is_some() || self.is_retried(entry)
     }
 }
 
@@ -166,7 +172,13 @@ struct Writer {
     parents: ParentCache,
     old_parents: ParentCache,
     /// The file that a unit is in the middle of.
-    open: HashMap<u32, (u32, Result<FileWriter, WriteError>)>,
+    open: HashMap<u32, (u32, Result<Growing, WriteError>)>,
+}
+
+/// A file that is being put together.
+struct Growing {
+    writer: FileWriter,
+    birth: Birth,
 }
 
 impl Writer {
@@ -218,21 +230,21 @@ impl Writer {
     }
 
     fn part(&mut self, unit: u32, index: u32, flags: PartFlags, ops: &[u8]) -> Option<FileOutcome> {
-        let mut writer = match self.open.remove(&unit) {
-            Some((open, writer)) if open == index => writer,
+        let mut growing = match self.open.remove(&unit) {
+            Some((open, growing)) if open == index => growing,
             _ => self.begin(index),
         };
-        if let Ok(file) = &mut writer
-            && let Err(error) = file.push(ops)
+        if let Ok(file) = &mut growing
+            && let Err(error) = file.writer.push(ops)
         {
-            writer = Err(error);
+            growing = Err(error);
         }
         let result = match flags {
             PartFlags::More => {
-                self.open.insert(unit, (index, writer));
+                self.open.insert(unit, (index, growing));
                 return None;
             }
-            PartFlags::End => writer.and_then(|writer| self.finish(index, writer)),
+            PartFlags::End => growing.and_then(|growing| self.finish(index, growing)),
             PartFlags::Failed => Err(WriteError::Io(io::Error::other("the source can't give it"))),
         };
         let shared = Arc::clone(&self.shared);
@@ -249,19 +261,18 @@ impl Writer {
         })
     }
 
-    fn begin(&mut self, index: u32) -> Result<FileWriter, WriteError> {
+    fn begin(&mut self, index: u32) -> Result<Growing, WriteError> {
         let shared = Arc::clone(&self.shared);
         let entry = &shared.manifest.entries()[index as usize];
         let (size, _) = entry.file().ok_or(WriteError::Damaged)?;
         trip(&entry.path, "panics in a writer");
-        let file = self.create(entry)?;
-        let basis = match shared.lacking.get(&index) {
-            Some(Some(old)) if !shared.is_retried(index) => {
-                self.open_old(&shared.tree[*old as usize])
-            }
+        let (file, birth) = self.create(entry)?;
+        let basis = match shared.lacking(index).and_then(|lacking| lacking.basis) {
+            Some(old) if !shared.is_retried(index) => self.open_old(&shared.tree[old as usize]),
             _ => None,
         };
-        Ok(FileWriter::new(file, size, basis).counted_by(shared.root.effort()))
+        let writer = FileWriter::new(file, size, basis).counted_by(shared.root.effort());
+        Ok(Growing { writer, birth })
     }
 
     /// The old file of a delta; none if it can't be opened: then copies don't come out right, and the
@@ -274,49 +285,54 @@ impl Writer {
         Some((file, size))
     }
 
-    fn create(&mut self, entry: &Entry) -> Result<File, WriteError> {
+    fn create(&mut self, entry: &Entry) -> Result<(File, Birth), WriteError> {
         let shared = Arc::clone(&self.shared);
-        match shared.stage.create(&mut self.parents, entry) {
+        let attributes = self.attributes(entry);
+        match shared.stage.create(&mut self.parents, entry, &attributes) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 shared.stage.discard(&mut self.parents, entry)?;
-                Ok(shared.stage.create(&mut self.parents, entry)?)
+                Ok(shared.stage.create(&mut self.parents, entry, &attributes)?)
             }
             other => Ok(other?),
         }
     }
 
-    fn finish(&mut self, index: u32, writer: FileWriter) -> Result<Staged, WriteError> {
-        let shared = Arc::clone(&self.shared);
-        let entry = &shared.manifest.entries()[index as usize];
-        let (_, digest) = entry.file().ok_or(WriteError::Damaged)?;
-        let (literal, matched) = (writer.literal, writer.matched);
-        let file = writer.finish(&digest)?;
-        self.seal(entry, &file, (literal, matched, 0))
+    fn attributes(&self, entry: &Entry) -> Attributes {
+        Attributes::of(entry, self.shared.owners.as_ref())
     }
 
-    /// Gives a finished file its attributes.
-    fn seal(
-        &self,
-        entry: &Entry,
-        file: &File,
-        (literal, matched, local): (u64, u64, u64),
-    ) -> Result<Staged, WriteError> {
-        Attributes::of(entry, self.shared.owners.as_ref()).set(file)?;
-        let stat = rustix::fs::fstat(file).map_err(io::Error::from)?;
+    /// Proves a finished file, and gives it its attributes.
+    fn finish(&mut self, index: u32, growing: Growing) -> Result<Staged, WriteError> {
+        let entry = &self.shared.manifest.entries()[index as usize];
+        let (_, digest) = entry.file().ok_or(WriteError::Damaged)?;
+        let Growing { writer, birth } = growing;
+        let (literal, matched, local) = (writer.literal, writer.matched, writer.local);
+        let file = writer.finish(&digest)?;
+        self.attributes(entry).set_on_new(&file, &birth)?;
         Ok(Staged {
-            inode: stat.st_ino,
-            size: stat.st_size as u64,
-            mtime: entry.meta.mtime,
+            inode: birth.inode,
             literal,
             matched,
             local,
         })
     }
 
+    /// Gives a file that was staged before its attributes.
+    fn seal(&self, entry: &Entry, file: &File) -> Result<Staged, WriteError> {
+        self.attributes(entry).set(file)?;
+        let stat = rustix::fs::fstat(file).map_err(io::Error::from)?;
+        Ok(Staged {
+            inode: stat.st_ino,
+            literal: 0,
+            matched: 0,
+            local: 0,
+        })
+    }
+
     fn local(&mut self, index: u32, origin: Origin) -> Result<Staged, WriteError> {
         let shared = Arc::clone(&self.shared);
         let entry = &shared.manifest.entries()[index as usize];
-        let (size, digest) = entry.file().ok_or(WriteError::Damaged)?;
+        let (size, _) = entry.file().ok_or(WriteError::Damaged)?;
         let source = match origin {
             Origin::Empty => None,
             Origin::Tree(old) => Some(
@@ -330,16 +346,15 @@ impl Writer {
             }
             Origin::Staged => {
                 let file = self.parents.file(shared.stage.root(), &entry.path)?;
-                return self.seal(entry, &file, (0, 0, 0));
+                return self.seal(entry, &file);
             }
             Origin::Wanted { .. } => return Err(WriteError::Damaged),
         };
-        let mut writer =
-            FileWriter::new(self.create(entry)?, size, None).counted_by(shared.root.effort());
+        let (file, birth) = self.create(entry)?;
+        let mut writer = FileWriter::new(file, size, None).counted_by(shared.root.effort());
         if let Some(source) = source {
             writer.push_file(&source)?;
         }
-        let file = writer.finish(&digest)?;
-        self.seal(entry, &file, (0, 0, size))
+        self.finish(index, Growing { writer, birth })
     }
 }

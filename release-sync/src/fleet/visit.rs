@@ -33,6 +33,8 @@ pub(super) struct Visit<'a> {
 pub(super) struct Findings {
     welcome: Option<(Welcome, Instant)>,
     have: Option<Have>,
+    /// What it claimed to be when it was first heard of.
+    had: Option<ReleaseId>,
     items: Vec<Item>,
     planned: Option<Planned>,
     pub(super) unchanged: bool,
@@ -119,7 +121,11 @@ impl<'a> Visit<'a> {
                 self.state(state);
             }
             Step::Welcome(welcome) => findings.welcome = Some((welcome, Instant::now())),
-            Step::Found(have) => findings.have = Some(have),
+            Step::Found(have) => {
+                let had = have.marker.map(|(marker, _)| marker.release);
+                findings.had = findings.had.or(had);
+                findings.have = Some(have);
+            }
             Step::Items(items) => findings.items.extend(items),
             Step::Planned(planned) => findings.planned = Some(planned),
             Step::Progress { files, bytes } => {

@@ -1,32 +1,46 @@
 //! The second part of a scan: digests that need not be found out again.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use release_core::{Digest, Timestamp};
+use release_core::Manifest;
 
 use super::index::Index;
 use super::{Found, FoundKind};
 
-/// Files that this process wrote lately, and what is in them.
+/// Files that this process wrote lately, each as an entry of the manifest that it was written by.
 ///
 /// They are known by inode, size and mtime: their ctime was changed by our own renaming.
-#[derive(Debug, Default)]
-pub(crate) struct Written(HashMap<u64, (u64, Timestamp, Digest)>);
+#[derive(Debug)]
+pub(crate) struct Written {
+    manifest: Arc<Manifest>,
+    entries: HashMap<u64, u32>,
+}
 
 impl Written {
-    /// Notes a file that is complete.
-    pub(crate) fn insert(&mut self, inode: u64, size: u64, mtime: Timestamp, digest: Digest) {
-        self.0.insert(inode, (size, mtime, digest));
+    /// None as yet.
+    pub(crate) fn new(manifest: Arc<Manifest>) -> Self {
+        Self {
+            manifest,
+            entries: HashMap::new(),
+        }
+    }
+
+    /// Notes a file that is complete: its inode, and the index of its entry.
+    pub(crate) fn insert(&mut self, inode: u64, entry: u32) {
+        self.entries.insert(inode, entry);
     }
 
     /// Gives found files the digests that they were written with.
     pub(super) fn fill_in(&self, found: &mut [Found]) {
         for file in found {
             if let FoundKind::File { size, digest } = &mut file.kind
-                && let Some((length, mtime, known)) = self.0.get(&file.stamp.inode)
-                && (*length, *mtime) == (*size, file.mtime)
+                && let Some(&index) = self.entries.get(&file.stamp.inode)
+                && let Some(entry) = self.manifest.entries().get(index as usize)
+                && let Some((length, written)) = entry.file()
+                && (length, entry.meta.mtime) == (*size, file.mtime)
             {
-                *digest = Some(*known);
+                *digest = Some(written);
             }
         }
     }

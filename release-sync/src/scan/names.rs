@@ -11,7 +11,7 @@ use release_core::Principal;
 const LONGEST_NAME: usize = 255;
 
 /// The users and groups of this machine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Names {
     users: Register,
     groups: Register,
@@ -67,7 +67,7 @@ impl Names {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Register {
     by_id: HashMap<u32, Box<[u8]>>,
     by_name: HashMap<Box<[u8]>, u32>,

@@ -14,8 +14,8 @@ pub(crate) enum Order {
     Same(ReleaseId),
     /// Stage this release: the manifest's canonical bytes, not yet decoded.
     Stage(Vec<u8>),
-    /// Stage what the last commit displaced.
-    Undo,
+    /// Stage what the last commit displaced; with a release, only if that is what the tree claims to be.
+    Undo(Option<ReleaseId>),
     /// A payload frame's body.
     Payload(Vec<u8>),
     /// Make current what is staged.
@@ -169,7 +169,10 @@ impl Agent {
             (Phase::Opening, ToAgent::Supply(supply)) => (Phase::Over, Order::Supply(supply)),
             (Phase::Opening, ToAgent::Begin(begin)) => (Phase::Scanning, Order::Begin(begin)),
             (Phase::Comparing, ToAgent::Same(release)) => (Phase::Staging, Order::Same(release)),
-            (Phase::Comparing, ToAgent::Undo) => (Phase::Staging, Order::Undo),
+            (Phase::Comparing, ToAgent::Undo) => (Phase::Staging, Order::Undo(None)),
+            (Phase::Comparing, ToAgent::UndoFrom(from)) => {
+                (Phase::Staging, Order::Undo(Some(from)))
+            }
             (Phase::Comparing, ToAgent::Manifest { length, packed }) => {
                 if length > MAX_MANIFEST || packed > MAX_MANIFEST {
                     return Err(Violation::Manifest);

@@ -39,7 +39,10 @@ pub(crate) enum Goal {
     /// The tree becomes this release.
     Push(Arc<Release>),
     /// The tree becomes what the last commit displaced.
-    Undo,
+    Undo {
+        /// Only if it claims to be this release. Else it has gone back before, and that is shown.
+        from: Option<ReleaseId>,
+    },
     /// Nothing; only see what is there.
     Inspect,
     /// Nothing; only see what a push of this release would do.

@@ -217,7 +217,7 @@ fn messages_out_of_their_turn_are_refused() {
     assert_refused(&mut early, &[greeting(), have(0)].concat());
     let mut proofs = controller(Goal::Push(release()));
     assert_refused(&mut proofs, &[greeting(), welcome(), have(3)].concat());
-    let mut undo = controller(Goal::Undo);
+    let mut undo = controller(Goal::Undo { from: None });
     undo.handle_bytes(&[greeting(), welcome(), have(0)].concat(), Instant::now())
         .unwrap();
     assert_refused(&mut undo, &asking(0, &[1], 0));

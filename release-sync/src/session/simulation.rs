@@ -153,7 +153,7 @@ impl<'a> AgentParty<'a> {
                 assert_eq!(target.release_id(), release);
                 self.commit(&target);
             }
-            Order::Undo | Order::Abort | Order::Supply(_) | Order::Refused(_) => {}
+            Order::Undo(_) | Order::Abort | Order::Supply(_) | Order::Refused(_) => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use release_core::{Entry, Kind, Timestamp};
+use release_core::{Entry, Kind, MODE_MASK, Timestamp};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
@@ -20,6 +20,25 @@ pub(crate) struct Attributes {
     mtime: Timestamp,
 }
 
+/// What a file had when it was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth {
+    pub(crate) inode: u64,
+    mode: u16,
+    owner: (u32, u32),
+}
+
+impl Birth {
+    pub(super) fn of(file: impl AsFd) -> io::Result<Self> {
+        let found = rustix::fs::fstat(file)?;
+        Ok(Self {
+            inode: found.st_ino,
+            mode: found.st_mode as u16 & MODE_MASK,
+            owner: (found.st_uid, found.st_gid),
+        })
+    }
+}
+
 impl Attributes {
     /// What the manifest says of an entry.
     pub(crate) fn of(entry: &Entry, owners: Option<&Owners>) -> Self {
@@ -28,6 +47,27 @@ impl Attributes {
             owner: owners.map(|owners| owners.of(&entry.meta)),
             mtime: entry.meta.mtime,
         }
+    }
+
+    /// The mode that a file may be made with. Whoever opens it before it has its owner must not be able to
+    /// do more than later: so it is the file's own only if nobody's rights depend on who owns it.
+    pub(super) fn at_birth(&self) -> Mode {
+        let mode = self.mode.unwrap_or(0) & 0o777;
+        let [owner, group, other] = [mode >> 6, mode >> 3 & 7, mode & 7];
+        match group == other && owner & other == other {
+            true => Mode::from_raw_mode(mode.into()),
+            false => Mode::RUSR | Mode::WUSR,
+        }
+    }
+
+    /// Sets, on a file that was made a moment ago and has its content, what it was not made with.
+    pub(crate) fn set_on_new(&self, file: impl AsFd, birth: &Birth) -> io::Result<()> {
+        let remaining = Self {
+            mode: self.mode.filter(|&mode| mode != birth.mode),
+            owner: self.owner.filter(|&owner| owner != birth.owner),
+            mtime: self.mtime,
+        };
+        remaining.set(file)
     }
 
     /// Sets them on an open file or directory. The owner comes first, since setting it clears setuid.

@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use release_core::{Digest, Entry, Manifest, RelPath};
+use release_core::{Digest, Entry, Manifest, RelPath, ReleaseId};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
@@ -43,8 +43,8 @@ pub(crate) struct Committed {
     /// Entries that were deleted.
     pub(crate) deleted: u64,
     /// Files that were given other attributes and had, a moment before, not been touched since the
-    /// scan: what is in them need not be read again. Indices into the tree and the manifest.
-    pub(crate) untouched: Vec<(u32, u32)>,
+    /// scan: what is in them need not be read again. Their inodes, and indices into the manifest.
+    pub(crate) untouched: Vec<(u64, u32)>,
 }
 
 /// Where a commit stopped.
@@ -61,7 +61,7 @@ impl Commit<'_> {
     pub(crate) fn run(&self) -> Result<Committed, CommitError> {
         let mut work = Hand {
             commit: self,
-            retained: self.retained(),
+            displaced: self.displaced(),
             in_tree: ParentCache::default(),
             in_stage: ParentCache::default(),
             committed: Committed::default(),
@@ -103,22 +103,50 @@ impl Commit<'_> {
     }
 
     /// Drops stages and earlier undos, once the tree is proven.
-    pub(crate) fn clean_up(self) -> io::Result<()> {
-        discard_stages(&self.store.private)?;
+    pub(crate) fn clean_up(self, release: ReleaseId) -> io::Result<()> {
+        let private = &self.store.private;
+        let others = Stage::others(private, release)?;
+        if !others.is_empty() {
+            let retained = self.retained();
+            Undo::rescue(self.store, &others, |digest| retained.contains(digest))?;
+        }
+        discard_stages(private)?;
         match self.undo {
-            Some(_) => Undo::conclude(self.store, self.manifest.release_id()),
+            Some(_) => Undo::conclude(self.store, release),
             None => undo::clear(self.store, None),
         }
     }
 
     /// Content that the new tree has, wherever: no undo needs to keep it.
     fn retained(&self) -> HashSet<Digest> {
-        self.manifest
-            .entries()
-            .iter()
-            .filter_map(Entry::file)
+        let files = self.manifest.entries().iter().filter_map(Entry::file);
+        files.map(|(_, digest)| digest).collect()
+    }
+
+    /// Content of the tree that the new one does not have.
+    fn displaced(&self) -> HashSet<Digest> {
+        if self.undo.is_none() {
+            return HashSet::new();
+        }
+        let Plan {
+            steps,
+            clearings,
+            deletions,
+            ..
+        } = self.plan;
+        let replaced = steps.iter().filter_map(|step| step.old);
+        let gone = clearings.iter().chain(deletions).copied();
+        let mut displaced: HashSet<Digest> = replaced
+            .chain(gone)
+            .filter_map(|old| self.tree[old as usize].file())
             .map(|(_, digest)| digest)
-            .collect()
+            .collect();
+        if !displaced.is_empty() {
+            for (_, digest) in self.manifest.entries().iter().filter_map(Entry::file) {
+                displaced.remove(&digest);
+            }
+        }
+        displaced
     }
 
     /// Directories of the manifest that are made, changed, or that something changes in: by index,
@@ -206,7 +234,8 @@ impl Commit<'_> {
 
 struct Hand<'a> {
     commit: &'a Commit<'a>,
-    retained: HashSet<Digest>,
+    /// Content that the undo keeps.
+    displaced: HashSet<Digest>,
     in_tree: ParentCache,
     in_stage: ParentCache,
     committed: Committed,
@@ -229,9 +258,9 @@ impl Hand<'_> {
                 let is_untouched = old.is_some_and(|old| attributes::has(parent, name, old.stamp));
                 Attributes::of(entry, *owners).set_at(parent, name)?;
                 if is_untouched {
-                    self.committed
-                        .untouched
-                        .extend(step.old.map(|old| (old, step.entry)));
+                    let inode = old.map(|old| old.stamp.inode);
+                    let untouched = inode.map(|inode| (inode, step.entry));
+                    self.committed.untouched.extend(untouched);
                 }
                 return Ok(());
             }
@@ -258,15 +287,8 @@ impl Hand<'_> {
     }
 
     fn to_keep<'f>(&self, found: &'f Found) -> Option<(&'f Found, Digest)> {
-        match found.kind {
-            FoundKind::File {
-                digest: Some(digest),
-                ..
-            } if !self.retained.contains(&digest) => {
-                self.commit.undo.as_ref().map(|_| (found, digest))
-            }
-            _ => None,
-        }
+        let (_, digest) = found.file()?;
+        self.displaced.contains(&digest).then_some((found, digest))
     }
 
     /// Takes an entry out of the tree.

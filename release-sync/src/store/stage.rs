@@ -15,7 +15,9 @@ use release_core::{Entry, Kind, Manifest, RelPath, ReleaseId};
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
-use super::{Attributes, create, make_subdirectory, names, remove_tree, subdirectory, unlink};
+use super::{
+    Attributes, Birth, create_with, make_subdirectory, names, remove_tree, subdirectory, unlink,
+};
 use crate::confine::{ParentCache, Root};
 use crate::filter::Filter;
 use crate::plan::{Action, Owners, Plan};
@@ -41,13 +43,12 @@ impl Stage {
 
     /// The stages of other releases, left by runs that never ended: their content may serve.
     pub(crate) fn others(private: &Root, release: ReleaseId) -> io::Result<Vec<Root>> {
-        let stages = match subdirectory(private, STAGES) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
-        };
-        let own = release.to_string().into_bytes();
-        let others = names(&stages)?.into_iter().filter(|name| *name != own);
-        others.map(|name| subdirectory(&stages, &name)).collect()
+        all_but(private, Some(release))
+    }
+
+    /// All stages that there are.
+    pub(crate) fn all(private: &Root) -> io::Result<Vec<Root>> {
+        all_but(private, None)
     }
 
     /// The directory at which the release's root will be.
@@ -99,20 +100,28 @@ impl Stage {
         owners: Option<&Owners>,
     ) -> io::Result<()> {
         let mut parents = ParentCache::default();
-        let mut ensured: Option<&[u8]> = None;
+        // Directories that are here, each in the one before it: those that the walk is inside of.
+        let mut here: Vec<RelPath> = vec![RelPath::root()];
         for step in &plan.steps {
             let entry = &manifest.entries()[step.entry as usize];
-            if step.action == Action::Attributes || entry.path.is_root() {
+            let Some(parent) = entry.path.parent() else {
+                continue;
+            };
+            if step.action == Action::Attributes {
                 continue;
             }
-            if ensured != Some(entry.path.parent_bytes()) {
+            while here.last().is_some_and(|last| !parent.is_within(last)) {
+                here.pop();
+            }
+            if here.last() != Some(&parent) {
                 self.ensure_parent(&entry.path)?;
-                ensured = Some(entry.path.parent_bytes());
+                here.push(parent);
             }
             match &entry.kind {
                 Kind::Directory => {
                     let (parent, name) = parents.parent(&self.root, &entry.path)?;
                     make_directory(parent, name)?;
+                    here.push(entry.path.clone());
                 }
                 Kind::Symlink { target } => {
                     let (parent, name) = parents.parent(&self.root, &entry.path)?;
@@ -125,10 +134,17 @@ impl Stage {
         Ok(())
     }
 
-    /// Makes an empty file for an entry.
-    pub(crate) fn create(&self, parents: &mut ParentCache, entry: &Entry) -> io::Result<File> {
+    /// Makes an empty file for an entry, with such of its attributes as a file can be made with.
+    pub(crate) fn create(
+        &self,
+        parents: &mut ParentCache,
+        entry: &Entry,
+        attributes: &Attributes,
+    ) -> io::Result<(File, Birth)> {
         let (parent, name) = parents.parent(&self.root, &entry.path)?;
-        Ok(create(parent, name)?.into())
+        let file = create_with(parent, name, attributes.at_birth())?;
+        let birth = Birth::of(&file)?;
+        Ok((file, birth))
     }
 
     /// Removes what was made for an entry.
@@ -157,6 +173,17 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+fn all_but(private: &Root, release: Option<ReleaseId>) -> io::Result<Vec<Root>> {
+    let stages = match subdirectory(private, STAGES) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let own = release.map(|release| release.to_string().into_bytes());
+    let names = names(&stages)?;
+    let others = names.iter().filter(|name| Some(*name) != own.as_ref());
+    others.map(|name| subdirectory(&stages, name)).collect()
 }
 
 /// Removes every stage.

@@ -4,7 +4,9 @@
 //! `content/` each file that the new tree no longer has, named by its digest. What the new tree still
 //! has is not kept twice.
 
-use std::fs::File;
+mod under_way;
+
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -12,15 +14,17 @@ use release_core::{Digest, Manifest, Marker, RelPath, ReleaseId};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use self::under_way::UnderWay;
 use super::{
-    Stage, Store, UNDER_WAY, make_subdirectory, names, put, read_small, remove_tree, subdirectory,
-    unlink,
+    Store, UNDER_WAY, create, make_subdirectory, names, open_file, put, read_small, remove_tree,
+    subdirectory, temporary, unlink,
 };
 use crate::confine::Root;
-use crate::tree::FoundKind;
 
-const UNDOS: &[u8] = b"undo";
-const CONTENT: &[u8] = b"content";
+/// The directory of all undos, in `.release`.
+pub(super) const UNDOS: &[u8] = b"undo";
+/// Files of an undo, named by their digests.
+pub(super) const CONTENT: &[u8] = b"content";
 /// Written last: an undo without it was never begun.
 const MANIFEST: &[u8] = b"manifest";
 
@@ -32,56 +36,100 @@ pub(crate) struct Undo {
 
 impl Undo {
     /// Begins the undo of a commit, or goes on with that of a commit that was cut off: its tree is
-    /// neither old nor new, so the way back is to what was before it.
+    /// neither old nor new, so the way back is to what was before it. `None` where that one kept nothing,
+    /// so that there is no way back, or where it is not known what the tree is.
     ///
     /// `old` is the manifest of the tree as it is, `marker` what the tree claims to be; `restored` is
     /// the undo that this commit itself goes back to.
     pub(crate) fn begin(
         store: &Store,
-        old: &Manifest,
+        old: Option<&Manifest>,
         marker: Option<&Marker>,
         restored: Option<ReleaseId>,
-    ) -> io::Result<Self> {
+    ) -> io::Result<Option<Self>> {
         let undos = make_subdirectory(&store.private, UNDOS)?;
-        let restored = restored.map(|release| release.to_string().into_bytes());
-        if let Some(cut_off) = UnderWay::read(store)?
-            && let Some(undo) = begun(&undos, &cut_off.undo)?
-        {
-            if cut_off.restored != restored {
-                UnderWay {
-                    restored,
-                    ..cut_off
+        let restored = restored.map(name_of);
+        if let Some(cut_off) = UnderWay::read(store)? {
+            let undo = begun(&undos, cut_off.undo.as_deref())?;
+            if cut_off.keeps_nothing() || undo.is_some() {
+                if cut_off.restored != restored {
+                    UnderWay {
+                        restored,
+                        ..cut_off
+                    }
+                    .write(store)?;
                 }
-                .write(store)?;
+                let content = undo.map(|undo| make_subdirectory(&undo, CONTENT));
+                return Ok(content.transpose()?.map(|content| Self { content }));
             }
-            return Ok(Self {
-                content: make_subdirectory(&undo, CONTENT)?,
-            });
         }
-        let name = old.release_id().to_string().into_bytes();
+        let undo = old.map(|old| name_of(old.release_id()));
         UnderWay {
-            undo: name.clone(),
+            undo: undo.clone(),
             restored,
         }
         .write(store)?;
+        let (Some(old), Some(name)) = (old, undo) else {
+            return Ok(None);
+        };
         let undo = make_subdirectory(&undos, &name)?;
         let content = make_subdirectory(&undo, CONTENT)?;
         if let Some(marker) = marker {
             put(&undo, b"marker", &marker.encode())?;
         }
         put(&undo, MANIFEST, &old.encode())?;
-        Ok(Self { content })
+        Ok(Some(Self { content }))
+    }
+
+    /// Notes that the commit which begins now keeps nothing. If it is cut off, what earlier ones kept is
+    /// no way back any more.
+    pub(crate) fn renounce(store: &Store, restored: Option<ReleaseId>) -> io::Result<()> {
+        UnderWay {
+            undo: None,
+            restored: restored.map(name_of),
+        }
+        .write(store)
     }
 
     /// Keeps the content of a file that is about to be replaced: the file itself stays where it is.
-    pub(crate) fn keep(&self, parent: impl AsFd, name: &[u8], digest: &Digest) -> io::Result<()> {
+    pub(crate) fn keep(
+        &self,
+        parent: impl AsFd + Copy,
+        name: &[u8],
+        digest: &Digest,
+    ) -> io::Result<()> {
         let kept = digest.to_string();
-        let linked = rustix::fs::linkat(&parent, name, &self.content, &*kept, AtFlags::empty());
-        match linked {
+        match rustix::fs::linkat(parent, name, &self.content, &*kept, AtFlags::empty()) {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
-            // Not every file system links, and the kernel may refuse to link what others own.
-            Err(_) => self.take(parent, name, digest),
+            // Not every file system links, a file has no endless number of names, and the kernel may
+            // refuse to link what others own.
+            Err(
+                Errno::PERM
+                | Errno::ACCESS
+                | Errno::OPNOTSUPP
+                | Errno::NOSYS
+                | Errno::MLINK
+                | Errno::XDEV,
+            ) => self.copy(parent, name, kept.as_bytes()),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// The same where it can't be done by a second name. Moving the file away would leave nothing at its
+    /// path for a moment.
+    fn copy(&self, parent: impl AsFd, name: &[u8], kept: &[u8]) -> io::Result<()> {
+        let mut from = open_file(parent, name)?;
+        let temporary = temporary(kept);
+        unlink(&self.content, &temporary)?;
+        let mut to = create(&self.content, &temporary)?;
+        io::copy(&mut from, &mut to)?;
+        to.sync_all()?;
+        Ok(rustix::fs::renameat(
+            &self.content,
+            &*temporary,
+            &self.content,
+            kept,
+        )?)
     }
 
     /// Moves away a file that goes.
@@ -89,6 +137,49 @@ impl Undo {
         rustix::fs::renameat(&parent, name, &self.content, digest.to_string())?;
         // A rename to another name of the same inode does nothing at all.
         unlink(parent, name)
+    }
+
+    /// Takes from stages, which are about to be removed, what only they have of the tree that was before
+    /// a commit which was cut off: that commit meant to put it elsewhere, and another release came.
+    /// `is_retained` says which content the tree has.
+    pub(crate) fn rescue(
+        store: &Store,
+        stages: &[Root],
+        is_retained: impl Fn(&Digest) -> bool,
+    ) -> io::Result<()> {
+        if stages.is_empty() {
+            return Ok(());
+        }
+        let (Some(cut_off), Some(undos)) = (UnderWay::read(store)?, all(store)?) else {
+            return Ok(());
+        };
+        let Some(undo) = begun(&undos, cut_off.undo.as_deref())? else {
+            return Ok(());
+        };
+        let undone = manifest_in(&undo)?;
+        let content = make_subdirectory(&undo, CONTENT)?;
+        let kept: HashSet<Vec<u8>> = names(&content)?.into_iter().collect();
+        let mut missing: HashSet<Digest> = undone
+            .iter()
+            .flat_map(Manifest::entries)
+            .filter_map(|entry| Some(entry.file()?.1))
+            .filter(|digest| !is_retained(digest) && !kept.contains(digest.to_string().as_bytes()))
+            .collect();
+        let undo = Self { content };
+        for stage in stages {
+            if missing.is_empty() {
+                break;
+            }
+            for found in super::stage::read_all(stage)?.found {
+                if let Some((_, digest)) = found.file()
+                    && missing.remove(&digest)
+                {
+                    let (parent, name) = stage.parent(&found.path)?;
+                    undo.take(parent, name, &digest)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The tree is what it should be: earlier undos go, and a commit that was under way is no more,
@@ -100,8 +191,11 @@ impl Undo {
         let Some(UnderWay { undo, .. }) = UnderWay::read(store)? else {
             return Ok(());
         };
+        let Some(undo) = undo else {
+            return clear(store, None);
+        };
         if let Some(undos) = all(store)? {
-            if undo != current.to_string().as_bytes() && begun(&undos, &undo)?.is_some() {
+            if undo != name_of(current) && begun(&undos, Some(&undo))?.is_some() {
                 return clear(store, Some(&undo));
             }
             if let Ok(path) = RelPath::parse(&undo) {
@@ -120,63 +214,45 @@ impl Undo {
         let cut_off = UnderWay::read(store)?;
         let restored = cut_off
             .as_ref()
-            .and_then(|cut_off| cut_off.restored.as_ref());
+            .and_then(|cut_off| cut_off.restored.as_deref());
         if let Some(restored) = restored
-            && begun(&undos, restored)?.is_none()
+            && begun(&undos, Some(restored))?.is_none()
             && let Some(bytes) = store.manifest()?
             && Digest::of(&bytes).to_string().as_bytes() == restored
         {
             // It had been reached, and all that was missing was to clear away.
             return decode(&bytes).map(Some);
         }
-        let others = names(&undos)?;
-        let cut_off = cut_off.iter().map(|cut_off| &cut_off.undo);
-        for name in restored.into_iter().chain(cut_off).chain(&others) {
-            if let Some(undo) = begun(&undos, name)?
-                && let Some((bytes, _)) = read_small(&undo, MANIFEST, super::MAX_MANIFEST)?
+        // What is kept of an earlier commit is no way back from one that keeps nothing.
+        let others = match cut_off.as_ref().is_some_and(UnderWay::keeps_nothing) {
+            true => Vec::new(),
+            false => names(&undos)?,
+        };
+        let cut_off = cut_off.iter().filter_map(|cut_off| cut_off.undo.as_deref());
+        let others = others.iter().map(|name| &name[..]);
+        for name in restored.into_iter().chain(cut_off).chain(others) {
+            if let Some(undo) = begun(&undos, Some(name))?
+                && let Some(manifest) = manifest_in(&undo)?
             {
-                return decode(&bytes).map(Some);
+                return Ok(Some(manifest));
             }
         }
         Ok(None)
     }
 }
 
+fn manifest_in(undo: &Root) -> io::Result<Option<Manifest>> {
+    read_small(undo, MANIFEST, super::MAX_MANIFEST)?
+        .map(|(bytes, _)| decode(&bytes))
+        .transpose()
+}
+
+fn name_of(release: ReleaseId) -> Vec<u8> {
+    release.to_string().into_bytes()
+}
+
 fn decode(manifest: &[u8]) -> io::Result<Manifest> {
     Manifest::decode(manifest).map_err(io::Error::other)
-}
-
-/// A commit that is under way, or was cut off. Names of undos are release ids in text.
-#[derive(Debug)]
-struct UnderWay {
-    /// The undo that it fills.
-    undo: Vec<u8>,
-    /// The undo that it goes back to.
-    restored: Option<Vec<u8>>,
-}
-
-impl UnderWay {
-    fn read(store: &Store) -> io::Result<Option<Self>> {
-        let text = match read_small(&store.private, UNDER_WAY, 200) {
-            // Damaged beyond use: the undo is begun anew.
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Ok(None),
-            Ok(None) => return Ok(None),
-            Ok(Some((text, _))) => text,
-            Err(error) => return Err(error),
-        };
-        let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::to_vec);
-        let undo = lines.next().unwrap_or_default();
-        Ok(Some(Self {
-            undo,
-            restored: lines.next(),
-        }))
-    }
-
-    fn write(&self, store: &Store) -> io::Result<()> {
-        let restored = self.restored.iter().flat_map(|name| [&b"\n"[..], name]);
-        let text: Vec<&[u8]> = std::iter::once(&self.undo[..]).chain(restored).collect();
-        store.put(UNDER_WAY, &text.concat())
-    }
 }
 
 /// Ends a commit that keeps no undo: what earlier ones kept goes as well.
@@ -193,7 +269,8 @@ pub(super) fn clear(store: &Store, except: Option<&[u8]>) -> io::Result<()> {
 }
 
 /// The undo of that name, if all is there that has to be before a commit may change anything.
-fn begun(undos: &Root, name: &[u8]) -> io::Result<Option<Root>> {
+fn begun(undos: &Root, name: Option<&[u8]>) -> io::Result<Option<Root>> {
+    let Some(name) = name else { return Ok(None) };
     let undo = match subdirectory(undos, name) {
         // Damaged names and files in the place of directories are no undo.
         Err(_) => return Ok(None),
@@ -207,73 +284,11 @@ fn begun(undos: &Root, name: &[u8]) -> io::Result<Option<Root>> {
     }
 }
 
-fn all(store: &Store) -> io::Result<Option<Root>> {
+/// The directory of all undos, if there is one.
+pub(super) fn all(store: &Store) -> io::Result<Option<Root>> {
     match subdirectory(&store.private, UNDOS) {
         Ok(undos) => Ok(Some(undos)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Content that is kept beside the tree: of undos, and of stages that were never committed.
-#[derive(Debug, Default)]
-pub(crate) struct Keepsakes {
-    roots: Vec<Root>,
-    /// What each one's content is said to be; whoever uses it finds out.
-    pub(crate) digests: Vec<Digest>,
-    places: Vec<(usize, RelPath)>,
-}
-
-impl Keepsakes {
-    /// Everything that is kept, but for the stage of `release`.
-    pub(crate) fn gather(store: &Store, release: ReleaseId) -> io::Result<Self> {
-        let mut keepsakes = Self::default();
-        if let Some(undos) = all(store)? {
-            for name in names(&undos)? {
-                let undo = subdirectory(&undos, &name)?;
-                if let Ok(content) = subdirectory(&undo, CONTENT) {
-                    keepsakes.add_undo(content)?;
-                }
-            }
-        }
-        for root in Stage::others(&store.private, release)? {
-            keepsakes.add_stage(root)?;
-        }
-        Ok(keepsakes)
-    }
-
-    fn add_undo(&mut self, content: Root) -> io::Result<()> {
-        for name in names(&content)? {
-            let digest = std::str::from_utf8(&name)
-                .ok()
-                .and_then(|name| name.parse().ok());
-            if let (Some(digest), Ok(path)) = (digest, RelPath::parse(&name)) {
-                self.digests.push(digest);
-                self.places.push((self.roots.len(), path));
-            }
-        }
-        self.roots.push(content);
-        Ok(())
-    }
-
-    fn add_stage(&mut self, root: Root) -> io::Result<()> {
-        for found in super::stage::read_all(&root)?.found {
-            if let FoundKind::File {
-                digest: Some(digest),
-                ..
-            } = found.kind
-            {
-                self.digests.push(digest);
-                self.places.push((self.roots.len(), found.path));
-            }
-        }
-        self.roots.push(root);
-        Ok(())
-    }
-
-    /// Opens one, by its index in [`Self::digests`].
-    pub(crate) fn open(&self, index: u32) -> io::Result<File> {
-        let (root, path) = &self.places[index as usize];
-        self.roots[*root].file(path)
     }
 }

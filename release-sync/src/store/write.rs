@@ -22,6 +22,8 @@ pub(crate) struct FileWriter {
     basis: Option<(File, u64)>,
     size: u64,
     position: u64,
+    /// Where the file ends by what was written: zeros after it were left out.
+    end: u64,
     hasher: blake3::Hasher,
     buffer: Vec<u8>,
     effort: Effort,
@@ -29,6 +31,8 @@ pub(crate) struct FileWriter {
     pub(crate) literal: u64,
     /// Bytes taken from the old file.
     pub(crate) matched: u64,
+    /// Bytes of other files of this machine.
+    pub(crate) local: u64,
 }
 
 /// Why a file did not come about.
@@ -54,11 +58,13 @@ impl FileWriter {
             basis,
             size,
             position: 0,
+            end: 0,
             hasher: blake3::Hasher::new(),
             buffer: Vec::new(),
             effort: Effort::default(),
             literal: 0,
             matched: 0,
+            local: 0,
         }
     }
 
@@ -100,6 +106,7 @@ impl FileWriter {
             self.append(&buffer[..count])?;
             offset += count as u64;
         }
+        self.local += offset;
         self.buffer = buffer;
         Ok(())
     }
@@ -109,7 +116,9 @@ impl FileWriter {
         if self.position != self.size || Digest::from(self.hasher.finalize()) != *digest {
             return Err(WriteError::Mismatch);
         }
-        rustix::fs::ftruncate(&self.file, self.size).map_err(io::Error::from)?;
+        if self.end < self.size {
+            rustix::fs::ftruncate(&self.file, self.size).map_err(io::Error::from)?;
+        }
         Ok(self.file)
     }
 
@@ -138,7 +147,9 @@ impl FileWriter {
             return Err(WriteError::Mismatch);
         }
         self.hasher.update(bytes);
-        write_sparse(self.file.as_fd(), bytes, self.position)?;
+        if let Some(end) = write_sparse(self.file.as_fd(), bytes, self.position)? {
+            self.end = end;
+        }
         self.position += bytes.len() as u64;
         self.effort.add(bytes.len() as u64);
         Ok(())
@@ -146,19 +157,28 @@ impl FileWriter {
 }
 
 /// Writes bytes at an offset of a file that has only zeros from there on, and leaves whole blocks of
-/// zeros out.
-fn write_sparse(file: impl AsFd, bytes: &[u8], position: u64) -> io::Result<()> {
+/// zeros out. Where what was written ends, if anything was.
+fn write_sparse(file: impl AsFd, bytes: &[u8], position: u64) -> io::Result<Option<u64>> {
     let to_border = (HOLE - (position % HOLE as u64) as usize) % HOLE;
+    let mut end = None;
+    let mut write = |from: usize, to: usize| {
+        if from < to {
+            write_all_at(&file, &bytes[from..to], position + from as u64)?;
+            end = Some(position + to as u64);
+        }
+        io::Result::Ok(())
+    };
     let mut pending = 0; // start of what is not written yet
     let mut at = to_border.min(bytes.len());
     while at + HOLE <= bytes.len() {
         if is_zero(&bytes[at..at + HOLE]) {
-            write_all_at(&file, &bytes[pending..at], position + pending as u64)?;
+            write(pending, at)?;
             pending = at + HOLE;
         }
         at += HOLE;
     }
-    write_all_at(&file, &bytes[pending..], position + pending as u64)
+    write(pending, bytes.len())?;
+    Ok(end)
 }
 
 fn is_zero(block: &[u8]) -> bool {

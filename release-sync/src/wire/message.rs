@@ -47,6 +47,9 @@ pub(crate) enum ToAgent {
         /// How much it has done, in whatever units: a number that grows while it gets on.
         done: u64,
     },
+    /// As `Undo`, unless the tree's marker names another release than this one: then the tree has gone
+    /// back already.
+    UndoFrom(ReleaseId),
 }
 
 /// From the agent.

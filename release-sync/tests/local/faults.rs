@@ -172,3 +172,39 @@ fn sources_that_are_none_are_refused() {
     assert_ended(&push_one(&empty, &host, allowed, 1), Outcome::Committed);
     assert_eq!(tree(&host.destination).len(), 1);
 }
+
+/// The disk is full from the moment at which all is staged. What is staged stays, and once there is room
+/// the next run sends nothing.
+#[test]
+fn a_disk_that_is_full_for_the_commit_costs_nothing_twice() {
+    let scratch = Scratch::new();
+    let (old, from) = (scratch.directory("old"), scratch.directory("source"));
+    for number in 0..50 {
+        write(old.join(format!("f{number}")), noise(number, 2_000));
+        write(from.join(format!("f{number}")), noise(100 + number, 2_000));
+    }
+    let disk = scratch.at("disk");
+    let _mounted = Mount::tmpfs(&disk, "4m");
+    let host = local(&disk.join("host"));
+    assert_ended(&push_one(&old, &host, options(), 1), Outcome::Committed);
+    let before = tree(&host.destination);
+    let filler = disk.join("filler");
+    let fill = when(HostState::Staged, || {
+        let mut file = std::fs::File::create(&filler).unwrap();
+        while std::io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+    });
+    let fleet = Fleet::new(vec![host.clone()], options()).unwrap();
+    let full = fleet.push(&source(&from), Generation::new(2), &fill);
+    let full = &full.hosts[0];
+    assert!(
+        matches!(full.error, Some(Error::NoSpace { .. })),
+        "{full:?}"
+    );
+    assert_same(&before, &tree(&host.destination));
+    std::fs::remove_file(&filler).unwrap();
+    let again = until_unlocked(|| push_one(&from, &host, options(), 3));
+    assert_ended(&again, Outcome::Committed);
+    assert_eq!(again.counts.files_sent, 0, "{again:?}");
+    assert_same(&tree(&from), &tree(&host.destination));
+    assert_tidy(&host.destination);
+}

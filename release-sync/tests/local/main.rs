@@ -5,6 +5,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod beside;
+mod calls;
 mod changes;
 mod content;
 mod destinations;
@@ -12,4 +14,5 @@ mod faults;
 mod private;
 mod releases;
 mod selection;
+mod undo;
 mod unprivileged;

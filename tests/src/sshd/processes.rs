@@ -7,8 +7,16 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// The one child of a process, once there is one.
 pub(super) fn only_child(parent: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
-    children.split_whitespace().next()?.parse().ok()
+    children(parent).first().copied()
+}
+
+/// The children of a process that has one thread.
+pub(super) fn children(parent: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let children = children.unwrap_or_default();
+    (children.split_whitespace())
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
 
 /// All processes in the process namespace of `init`, but not that one.
@@ -41,6 +49,11 @@ pub(super) fn program(pid: u32) -> Option<PathBuf> {
 
 /// Kills a process; was it there?
 pub(super) fn kill(pid: u32) -> bool {
+    signal(pid, Signal::KILL)
+}
+
+/// Sends a signal to a process; was it there?
+pub(super) fn signal(pid: u32, signal: Signal) -> bool {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
+    pid.is_some_and(|pid| kill_process(pid, signal).is_ok())
 }

@@ -156,3 +156,25 @@ fn a_host_can_be_made_read_only() {
     host.run(&format!("! touch {path}/after"));
     assert!(!host.shared().join("after").exists());
 }
+
+#[test]
+fn a_host_can_be_told_to_take_other_ciphers() {
+    let rack = Rack::new();
+    let host = rack.host();
+    let takes = |cipher: &str| {
+        let mut command = Command::new("ssh");
+        command
+            .args(ssh_options(&rack, host.address()))
+            .arg(format!("-oCiphers={cipher}"))
+            .arg(format!("root@{}", host.address().ip()))
+            .arg("true");
+        command.output().unwrap().status.success()
+    };
+    assert!(takes("aes256-ctr"));
+    host.reconfigure(&[String::from("Ciphers aes128-gcm@openssh.com")]);
+    assert!(!takes("aes256-ctr"));
+    assert!(takes("aes128-gcm@openssh.com"));
+    host.reconfigure(&[]);
+    assert!(takes("aes256-ctr"));
+    host.wait_until_idle();
+}

@@ -45,7 +45,7 @@ impl Visit<'_> {
         };
         arrival.arrive(None);
         let result = self.explain(result);
-        self.report(matches!(goal, Goal::Undo), findings, result)
+        self.report(matches!(goal, Goal::Undo { .. }), findings, result)
     }
 
     fn attempt(
@@ -61,6 +61,7 @@ impl Visit<'_> {
         })?;
         let mut slot = Some(slots.take().ok_or(Error::Cancelled)?);
         let began_to_commit = findings.committing;
+        let goal = &again(goal, findings);
         let begin = self.begin(Purpose::Push, self.run.options.checksum);
         let result = self.converse(goal, begin, &waker, findings, &mut || {
             // The transfer is over: the next host may have the place.
@@ -124,6 +125,17 @@ impl Visit<'_> {
             notes: findings.notes,
             error,
         }
+    }
+}
+
+/// What a further session with a host is to bring about. A host that went back and was not heard of any
+/// more must not be turned round: it goes back from the release that it had at first.
+fn again(goal: &Goal, findings: &Findings) -> Goal {
+    match goal {
+        Goal::Undo { from } => Goal::Undo {
+            from: from.or(findings.had),
+        },
+        other => other.clone(),
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use release_core::{Kind, Manifest};
 
 use super::*;
 
@@ -89,17 +92,36 @@ fn a_file_as_young_as_its_index_is_not_trusted() {
     }
 }
 
+/// The same with another digest in each file.
+fn with_digests(manifest: &Manifest, digest: Digest) -> Manifest {
+    let mut entries = manifest.entries().to_vec();
+    for entry in &mut entries {
+        if let Kind::File { digest: known, .. } = &mut entry.kind {
+            *known = digest;
+        }
+    }
+    Manifest::new(
+        manifest.users().to_vec(),
+        manifest.groups().to_vec(),
+        entries,
+    )
+    .unwrap()
+}
+
 #[test]
 fn what_was_written_just_now_is_known() {
     let tree = Tree::new();
     tree.write(b"same", "content");
     tree.write(b"other", "changed");
     let first = scan(&tree);
-    let mut written = Written::default();
+    // As a manifest has it that is not quite what was written: so that it shows where a digest is from.
+    let mut manifest = first.manifest(&Names::system(true)).unwrap();
+    manifest = with_digests(&manifest, Digest::of(b"as written"));
+    let mut written = Written::new(Arc::new(manifest.clone()));
     for found in &first.found {
-        if let Some((size, _)) = found.file() {
-            let mtime = found.mtime;
-            written.insert(found.stamp.inode, size, mtime, Digest::of(b"as written"));
+        if found.file().is_some() {
+            let (index, _) = manifest.find(&found.path).unwrap();
+            written.insert(found.stamp.inode, index as u32);
         }
     }
     set_mtime(&tree, "other", Duration::from_secs(1));

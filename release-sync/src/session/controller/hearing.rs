@@ -132,8 +132,9 @@ impl Controller {
                 }
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
-            Goal::Undo => {
-                self.outbox.push(control(&ToAgent::Undo));
+            Goal::Undo { from } => {
+                let undo = from.map_or(ToAgent::Undo, ToAgent::UndoFrom);
+                self.outbox.push(control(&undo));
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
             Goal::Inspect => self.part(),

@@ -137,7 +137,9 @@ fn a_stage_keeps_what_is_whole_and_right_and_nothing_else() {
 
 /// A commit from `old` to `new` that displaces one file each time.
 fn displace(store: &Store, old: &Manifest, name: &str, restored: Option<ReleaseId>) -> Undo {
-    let undo = Undo::begin(store, old, None, restored).unwrap();
+    let undo = Undo::begin(store, Some(old), None, restored)
+        .unwrap()
+        .unwrap();
     let content = format!("content of {name}");
     std::fs::write(store.tree.path().join(name), &content).unwrap();
     undo.take(
@@ -207,7 +209,7 @@ fn an_undo_that_was_not_fully_begun_is_none() {
     let store = store(&tree);
     displace(&store, &of("a"), "a", None);
     Undo::conclude(&store, of("b").release_id()).unwrap();
-    Undo::begin(&store, &of("b"), None, None).unwrap();
+    Undo::begin(&store, Some(&of("b")), None, None).unwrap();
     let begun = tree.at(format!(".release/undo/{}", of("b").release_id()).as_bytes());
     std::fs::remove_file(begun.join("manifest")).unwrap();
     assert_eq!(last(&store), Some(of("a").release_id()));
@@ -224,7 +226,9 @@ fn an_undo_that_was_not_fully_begun_is_none() {
 fn taking_a_name_takes_it_whatever_it_shares() {
     let tree = Tree::new();
     let store = store(&tree);
-    let undo = Undo::begin(&store, &of("a"), None, None).unwrap();
+    let undo = Undo::begin(&store, Some(&of("a")), None, None)
+        .unwrap()
+        .unwrap();
     tree.write(b"one", "same");
     for other in ["two", "three"] {
         std::fs::hard_link(tree.at(b"one"), tree.at(other.as_bytes())).unwrap();

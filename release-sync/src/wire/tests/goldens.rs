@@ -174,7 +174,7 @@ fn to_controller() -> Vec<ToController> {
 
 /// What version 2 has added.
 fn to_agent_2() -> Vec<ToAgent> {
-    vec![ToAgent::Working { done: 300 }]
+    vec![ToAgent::Working { done: 300 }, ToAgent::UndoFrom(release())]
 }
 
 fn to_controller_2() -> Vec<ToController> {
