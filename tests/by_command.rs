@@ -40,6 +40,46 @@ fn by_script(scene: &Scene, folder: &Path, script: &str) -> Engine {
     engine
 }
 
+/// What one host says of SSH holds for that host, whatever `[ssh]` says.
+#[test]
+fn a_host_may_have_its_own_command_and_key() {
+    let mut scene = Scene::new(3);
+    tree::release(&scene.source(), 1, 20, 100_000);
+    let folder = tempfile::tempdir().unwrap();
+    let (key, used) = (scene.rack.identity(), folder.path().join("used"));
+    let bastion = scene.host().address();
+    let command = format!(
+        "echo %h >> {}; exec ssh -F /dev/null -o BatchMode=yes -o UserKnownHostsFile={} -i {} -p {} -W %h:%p \
+         root@{}",
+        used.display(),
+        scene.rack.known_hosts().display(),
+        key.display(),
+        bastion.port(),
+        bastion.ip(),
+    );
+    scene.cli.forget("alpha");
+    let (bravo, charlie) = (scene.hosts[1].address(), scene.hosts[2].address());
+    let own = format!("identity = {key:?}\nproxy_command = {command:?}\n");
+    scene.cli.reach_with("bravo", bravo, &own);
+    scene.cli.reach("charlie", charlie);
+    scene.cli.set("identity", folder.path().join("no-key"));
+
+    let run = scene.cli.deploy();
+    assert_eq!(run.code, Some(3), "{run:#?}");
+    assert_eq!(run.host("bravo").outcome, "committed");
+    judge::assert_equal(&scene.source(), &scene.hosts[1].tree());
+    run.assert_failed(3, &["charlie", "no-key"]);
+    let through = fs::read_to_string(used).unwrap();
+    assert!(through.lines().all(|host| host == bravo.ip().to_string()));
+
+    scene
+        .cli
+        .reach_with("charlie", charlie, &format!("identity = {key:?}"));
+    let run = scene.cli.deploy_with(&["--retry-failed"]);
+    run.assert_proven();
+    assert_eq!(run.finished().hosts.len(), 1);
+}
+
 /// For scripts: lets so many bytes through, each as soon as it comes.
 const PASS: &str = "pass() { dd bs=64k iflag=count_bytes count=$1 status=none; }\n";
 

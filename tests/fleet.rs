@@ -15,12 +15,15 @@ use release_tests::tree;
 use tempfile::TempDir;
 
 /// Hosts with nothing wrong about them.
-const GOOD: usize = 20;
+const GOOD: usize = 19;
 
 /// How long a connection may take in this fleet, and how long a host may be silent: longer than the five
 /// seconds after which a good one says that it is alive.
 const CONNECTION: &str = "5s";
 const SILENCE: &str = "8s";
+
+/// How long a host may get no further: longer than a good one needs to write back what it has staged.
+const STALL: &str = "25s";
 
 /// What the controller may hold for itself.
 const MEMORY: u64 = 300 << 20;
@@ -53,7 +56,7 @@ const fn bad(
     }
 }
 
-const BAD: [Bad; 11] = [
+const BAD: [Bad; 12] = [
     bad("dead", "deferred", "can't connect", "is up"),
     bad(
         "refusing",
@@ -73,6 +76,12 @@ const BAD: [Bad; 11] = [
         "failed",
         "while opening the destination",
         "sync.silence",
+    ),
+    bad(
+        "stuck",
+        "failed",
+        "got no further for 25 s while opening the destination",
+        "sync.stall",
     ),
     bad(
         "stalled-early",
@@ -131,7 +140,9 @@ impl Field {
         let rack = Rack::new();
         let mut cli = Cli::new(&rack, source.path());
         cli.replace("[ssh]", &format!("[ssh]\nconnect_timeout = {CONNECTION:?}"));
-        cli.add(&format!("[sync]\nsilence = {SILENCE:?}\nretries = 0"));
+        cli.add(&format!(
+            "[sync]\nsilence = {SILENCE:?}\nstall = {STALL:?}\nretries = 0"
+        ));
         let mut field = Self {
             cli,
             members: Vec::new(),
@@ -279,8 +290,14 @@ fn add_hopeless(field: &mut Field) -> TcpListener {
     let listener = TcpListener::bind("127.0.12.2:0").unwrap();
     field.reach("mute", listener.local_addr().unwrap());
     field.force("mute-command", "exec sleep 1000");
-    let greeting = r"printf '\0RELEASE\1\0'";
+    let greeting = r"printf '\0RELEASE\2\0'";
     field.force("mute-agent", &format!("{greeting}; exec sleep 1000"));
+    // It says that it is there, and has done nothing, for ever.
+    let working = r"printf '\3\0\0\0\0\13\0'";
+    field.force(
+        "stuck",
+        &format!("{greeting}; while {working}; do sleep 1; done"),
+    );
     field.force("babbling", "exec yes");
     // Frames that are as they should be, and mean that it is alive.
     let alive = field.folder.path().join("alive");

@@ -28,19 +28,15 @@ pub fn of_verdicts(verdicts: &[Verdict]) -> String {
             .peer
             .as_ref()
             .map_or_else(String::new, |_| format!("{:.2}", verdict.value));
-        let target = verdict
-            .target
-            .filter(|target| target.is_finite())
-            .map_or_else(String::new, |target| {
-                let bound = if verdict.peer.is_some() {
-                    format!("{target:.2}")
-                } else {
-                    figure(target, verdict.unit)
-                };
-                format!("≤ {bound}")
-            });
+        let target = verdict.target.map_or_else(String::new, |target| {
+            let bound = if verdict.peer.is_some() {
+                format!("{target:.2}")
+            } else {
+                figure(target, verdict.unit)
+            };
+            format!("≤ {bound}")
+        });
         let met = match verdict.met {
-            Some(true) if target.is_empty() => "",
             Some(true) => "met",
             Some(false) => "**missed**",
             None => "",

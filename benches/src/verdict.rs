@@ -46,7 +46,7 @@ pub struct Goal {
     pub measure: Measure,
     /// In comparison with what.
     pub against: Against,
-    /// The largest ratio or figure that will do.
+    /// The largest ratio or figure that will do; infinite for what is only told.
     pub bound: f64,
 }
 
@@ -176,7 +176,8 @@ pub fn judge(title: &str, goal: &Goal, all: &[Samples]) -> Vec<Verdict> {
             .as_ref()
             .map_or(ours.median, |(_, peer)| ours.median / peer.median);
         let (what, met) = if samples.who == OURS {
-            (String::new(), Some(value <= goal.bound))
+            let met = value <= goal.bound;
+            (String::new(), goal.bound.is_finite().then_some(met))
         } else {
             (format!(" ({})", samples.side), None)
         };
@@ -237,6 +238,7 @@ mod tests {
         assert_eq!(met(Against::Flags("-a"), 0.3), (0.2, Some(true)));
         assert_eq!(met(Against::Eight("-a"), 0.3).1, Some(false));
         assert_eq!(met(Against::Nothing, 2.0), (2.0, Some(true)));
+        assert_eq!(met(Against::Best, f64::INFINITY), (0.5, None));
     }
 
     #[test]

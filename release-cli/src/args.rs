@@ -1,6 +1,7 @@
 //! What was typed.
 
 mod deploy;
+mod mistake;
 mod pull;
 
 use std::ffi::OsString;
@@ -10,11 +11,14 @@ use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use deploy::{DeployArgs, HostArgs, PlanArgs};
+pub(crate) use mistake::mistake;
 pub(crate) use pull::{PullArgs, Remote};
 
 /// Pushes a release to many hosts, and says what happened on each.
 #[derive(Debug, Parser)]
 #[command(
+    name = "release-cli",
+    bin_name = "release-cli",
     version,
     after_help = "\
 Try it, on this machine and without setting anything up:

@@ -12,12 +12,13 @@ mod status;
 mod thaw;
 
 use std::ffi::OsString;
+use std::io;
 use std::sync::Arc;
 
-use clap::Parser;
-use clap::error::Error as ClapError;
+use clap::error::{Error as ClapError, ErrorKind};
+use clap::{CommandFactory, Parser};
 
-use crate::args::{Args, Color, Global, Verb};
+use crate::args::{Args, Color, Global, Verb, mistake};
 use crate::context::Environment;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -38,10 +39,17 @@ pub(crate) fn run(argv: impl Iterator<Item = OsString>, environment: Environment
     }
     let screen = screen(&args.global, &environment, matches!(args.verb, Verb::Demo));
     let _last_words = LastWords(Arc::clone(&screen));
-    do_verb(&args, environment, &screen).unwrap_or_else(|failure| {
+    let exit = do_verb(&args, environment, &screen).unwrap_or_else(|failure| {
         screen.failed(&failure);
         Exit::of_failure(&failure)
-    })
+    });
+    match screen.lost() {
+        Some(source) => {
+            screen.failed(&Failure::Output { source });
+            exit.without_output(false)
+        }
+        None => exit,
+    }
 }
 
 fn do_verb(
@@ -68,8 +76,8 @@ fn do_verb(
         Verb::Freeze(args) => freeze::run(args, config, &desk),
         Verb::Watchdog { limit } => Ok(freeze::watch(*limit)),
         Verb::Demo => demo::run(&desk),
-        Verb::Completions { shell } => Ok(manual::completions(*shell)),
-        Verb::Man { dir: None } => Ok(manual::print()),
+        Verb::Completions { shell } => manual::completions(*shell),
+        Verb::Man { dir: None } => manual::print(),
         Verb::Man { dir: Some(dir) } => manual::write(dir, &desk),
     }
 }
@@ -97,61 +105,32 @@ impl Drop for LastWords {
 
 /// Help and the version are errors in clap's eyes, too.
 fn not_understood(error: &ClapError, argv: &[OsString], environment: &Environment) -> Exit {
-    if !error.use_stderr() {
-        // Nobody reads it: nothing is lost.
-        let _ = error.print();
-        return Exit::Done;
-    }
-    if argv.iter().any(|argument| argument == "--json") {
+    let json = argv.iter().any(|argument| argument == "--json");
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json;
+    if error.use_stderr() && !is_help {
         let global = Global {
             config: None,
-            json: true,
+            json,
             verbose: false,
             quiet: false,
             color: Color::Auto,
         };
-        screen(&global, environment, false).failed(&Failure::Typed(first_paragraph(error)));
-    } else {
-        let _ = error.print();
+        let failure = mistake(error, verb(argv).as_deref());
+        screen(&global, environment, false).failed(&failure);
+        return Exit::Usage;
     }
-    Exit::Usage
+    match error.print() {
+        _ if error.use_stderr() => Exit::Usage,
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
+        // Whoever doesn't read to the end misses nothing that they want.
+        _ => Exit::Done,
+    }
 }
 
-fn first_paragraph(error: &ClapError) -> String {
-    let text = error.render().to_string();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<_> = paragraph.split_whitespace().collect();
-    words.join(" ").trim_start_matches("error: ").to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn what_is_not_understood_is_said_in_one_line() {
-        for (argv, message) in [
-            (
-                &["release-cli", "deploy", "--hots", "a"][..],
-                "unexpected argument '--hots' found",
-            ),
-            (
-                &["release-cli", "deploy", "--parallel", "0"],
-                "invalid value '0' for '--parallel <N>': 0 is not in 1..=4096",
-            ),
-            (
-                &["release-cli", "depoly"],
-                "unrecognized subcommand 'depoly'",
-            ),
-            (
-                &["release-cli", "status", "-q", "-v"],
-                "the argument '--quiet' cannot be used with '--verbose'",
-            ),
-        ] {
-            let error = Args::try_parse_from(argv).unwrap_err();
-            assert_eq!(first_paragraph(&error), message);
-        }
-    }
+/// The command that was typed, if any was.
+fn verb(argv: &[OsString]) -> Option<String> {
+    let words = argv.iter().skip(1).filter_map(|word| word.to_str());
+    let command = Args::command();
+    let is_verb = |word: &&str| command.find_subcommand(word).is_some();
+    words.into_iter().find(is_verb).map(str::to_owned)
 }

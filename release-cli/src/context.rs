@@ -3,14 +3,16 @@
 //! The only place that looks at the environment and the working directory.
 
 mod environment;
+mod hosts;
+mod rollout;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::{Config, HostConfig, HostKeyPolicy, IdentityConfig, Rate, nearest};
-use release_sync::{Host, HostKeys, Identity, Options, Reach, SshOptions, SshTarget};
+use release_core::{Config, Rate};
+use release_sync::{Host, Options, SshOptions};
 
-use crate::args::{DeployArgs, HostArgs, PullArgs, Remote, StatusArgs};
+use crate::args::{DeployArgs, HostArgs, PullArgs, StatusArgs};
 use crate::failure::Failure;
 pub(crate) use environment::Environment;
 
@@ -23,6 +25,10 @@ pub(crate) struct Deployment {
     /// `None` where nothing says where it is.
     state: Option<PathBuf>,
     pub(crate) lock_wait: Duration,
+    /// The directory of the pointer that new instances read, if there is one.
+    pub(crate) pointer: Option<PathBuf>,
+    /// What the file says of groups, where no cloud is asked for them.
+    pub(crate) unasked: Option<String>,
 }
 
 impl Deployment {
@@ -137,12 +143,16 @@ impl File {
         let lock_wait = args.lock_wait.map(Duration::from_secs);
         let mut options = self.options(environment)?;
         override_options(&mut options, args);
+        let hosts = self.hosts(&args.hosts, args.dest.as_deref(), environment)?;
+        self.check_rollout(args, hosts.len())?;
         Ok(Deployment {
             source,
-            hosts: self.hosts(&args.hosts, args.dest.as_deref())?,
+            hosts,
             options,
             state: self.state(environment),
             lock_wait: lock_wait.unwrap_or(self.config.state.lock_wait),
+            pointer: self.config.publish.directory.clone(),
+            unasked: self.unasked_groups(),
         })
     }
 
@@ -153,7 +163,7 @@ impl File {
         environment: &Environment,
     ) -> Result<Inquiry, Failure> {
         Ok(Inquiry {
-            hosts: self.hosts(&args.hosts, None)?,
+            hosts: self.hosts(&args.hosts, None, environment)?,
             options: self.options(environment)?,
             verify: args.verify,
         })
@@ -179,7 +189,7 @@ impl File {
         options.exclude.extend_from_slice(&args.exclude);
         let lock_wait = args.lock_wait.map(Duration::from_secs);
         Ok(Pulling {
-            host: self.remote(&args.from),
+            host: self.remote(&args.from, environment)?,
             into,
             options,
             state: self.state(environment).ok_or(Failure::NoStateHome)?,
@@ -195,7 +205,7 @@ impl File {
     ) -> Result<Checkup, Failure> {
         Ok(Checkup {
             source: self.source(None, environment),
-            hosts: self.hosts(args, None)?,
+            hosts: self.hosts(args, None, environment)?,
             options: self.options(environment)?,
             ssh: self.ssh(environment)?,
             state: self.state(environment),
@@ -208,25 +218,6 @@ impl File {
         let from_flag = flag.map(|path| environment.directory.join(path));
         let from_file = || Some(self.directory.join(self.config.source.as_ref()?));
         from_flag.or_else(from_file)
-    }
-
-    /// A host that the file names, else an address that is reached as `[ssh]` says.
-    fn remote(&self, remote: &Remote) -> Host {
-        let mut hosts = self.config.hosts.iter();
-        let known = hosts.find(|host| host.name == remote.host);
-        let ssh = &self.config.ssh;
-        let target = SshTarget {
-            address: known.map_or(&remote.host, |host| &host.address).clone(),
-            port: known.map_or(ssh.port, |host| host.port),
-            user: known.map_or(&ssh.user, |host| &host.user).clone(),
-            key_name: None,
-        };
-        let user = remote.user.clone().unwrap_or_else(|| target.user.clone());
-        Host {
-            name: remote.host.clone(),
-            destination: remote.path.clone(),
-            reach: Reach::Ssh(SshTarget { user, ..target }),
-        }
     }
 
     fn options(&self, environment: &Environment) -> Result<Options, Failure> {
@@ -253,79 +244,12 @@ impl File {
         })
     }
 
-    fn ssh(&self, environment: &Environment) -> Result<SshOptions, Failure> {
-        let ssh = &self.config.ssh;
-        let identity = match &ssh.identity {
-            IdentityConfig::File(path) => Identity::File(self.directory.join(path)),
-            IdentityConfig::Agent => {
-                let socket = environment.ssh_agent.clone();
-                Identity::Agent(socket.ok_or(Failure::NoSshAgent)?)
-            }
-        };
-        Ok(SshOptions {
-            proxy_command: ssh.proxy_command.clone(),
-            identity,
-            known_hosts: self.directory.join(&ssh.known_hosts),
-            host_keys: match ssh.host_keys {
-                HostKeyPolicy::Strict => HostKeys::Strict,
-                HostKeyPolicy::AcceptNew => HostKeys::AcceptNew,
-            },
-            connect_timeout: ssh.connect_timeout,
-            agents: environment.beside_executable(),
-            agent_directory: ssh.agent_directory.clone(),
-        })
-    }
-
-    /// The hosts that were asked for, in the file's order.
-    fn hosts(&self, args: &HostArgs, destination: Option<&Path>) -> Result<Vec<Host>, Failure> {
-        let hosts = &self.config.hosts;
-        if hosts.is_empty() {
-            return Err(Failure::NoHosts);
-        }
-        if let Some(path) = destination.filter(|path| !path.is_absolute()) {
-            return Err(Failure::RelativeDestination(path.to_owned()));
-        }
-        let names = || hosts.iter().map(|host| host.name.as_str());
-        for wanted in &args.only {
-            if !names().any(|name| name == wanted) {
-                return Err(Failure::UnknownHost {
-                    name: wanted.clone(),
-                    nearest: nearest(wanted, names()).unwrap_or_default().to_owned(),
-                });
-            }
-        }
-        hosts
-            .iter()
-            .filter(|host| args.only.is_empty() || args.only.contains(&host.name))
-            .map(|host| to_host(host, destination))
-            .collect()
-    }
-
     pub(crate) fn state(&self, environment: &Environment) -> Option<PathBuf> {
         match &self.config.state.directory {
             Some(path) => Some(self.directory.join(path)),
             None => environment.state_directory(),
         }
     }
-}
-
-fn to_host(host: &HostConfig, destination: Option<&Path>) -> Result<Host, Failure> {
-    let destination = destination.or(host.destination.as_deref());
-    let destination = destination.ok_or(Failure::Unsaid {
-        what: "which directory receives the release",
-        flag: "--dest DIR",
-        key: "destination.path",
-    })?;
-    Ok(Host {
-        name: host.name.clone(),
-        destination: destination.to_owned(),
-        reach: Reach::Ssh(SshTarget {
-            address: host.address.clone(),
-            port: host.port,
-            user: host.user.clone(),
-            key_name: None,
-        }),
-    })
 }
 
 /// The engine's word for no limit is 0.

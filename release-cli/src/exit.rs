@@ -44,9 +44,20 @@ impl Exit {
         }
     }
 
+    /// How a command ends whose words were lost: nobody can know what it did.
+    pub(crate) fn without_output(self, changed: bool) -> Self {
+        match self {
+            Self::Done if changed => Self::Partial,
+            Self::Done => Self::Failed,
+            other => other,
+        }
+    }
+
     pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure {
-            Failure::Typed(_)
+            Failure::Typed { .. }
+            | Failure::NoCloud { .. }
+            | Failure::NotBuilt { .. }
             | Failure::NoConfig { .. }
             | Failure::ConfigUnreadable { .. }
             | Failure::Config { .. }
@@ -72,6 +83,7 @@ impl Exit {
             | Failure::Declined
             | Failure::Manual { .. }
             | Failure::Exhausted(_)
+            | Failure::Output { .. }
             | Failure::Signals(_)
             | Failure::NoAgent(_)
             | Failure::Demo { .. }

@@ -12,8 +12,8 @@ use crate::freeze::FreezeError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// What was typed makes no sense; the text is clap's.
-    #[error("{0}")]
-    Typed(String),
+    #[error("{message}")]
+    Typed { message: String, hint: String },
     #[error("there is no configuration at {}", either(.looked_for))]
     NoConfig { looked_for: Vec<PathBuf> },
     #[error("the configuration {} can't be read", .path.display())]
@@ -36,6 +36,12 @@ pub(crate) enum Failure {
         "a deploy ends with a snapshot, and with `cloud.kind = \"none\"` there is nothing to take one of"
     )]
     NothingToSnapshot,
+    #[error("with `cloud.kind = \"none\"` there are no groups, so `{flag}` has no meaning")]
+    NoCloud { flag: &'static str },
+    #[error("this version can't do `{what}` yet")]
+    NotBuilt { what: String, instead: &'static str },
+    #[error("not all of what was to be written to standard output could be")]
+    Output { source: io::Error },
     #[error("`ssh.agent` is set, but no ssh-agent is running")]
     NoSshAgent,
     #[error("there is no place for the state: neither XDG_STATE_HOME nor HOME is set")]

@@ -1,7 +1,7 @@
 //! What is shown, and in which form: lines and tables for people, events for programs.
 //!
-//! No policy: a screen is told facts and shows them. A reader that went away changes nothing about what
-//! is being done, so nothing here fails.
+//! No policy: a screen is told facts and shows them. What can't be shown changes nothing about what is
+//! being done, so nothing here fails; at the end [`Screen::lost`] tells of it.
 
 mod board;
 mod canvas;
@@ -12,11 +12,12 @@ mod json;
 mod lines;
 mod live;
 mod paint;
+mod sink;
 mod summary;
 mod table;
 mod words;
 
-use std::io::{stderr, stdout};
+use std::io::{self, stderr, stdout};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -52,6 +53,9 @@ pub(crate) trait Screen: Monitor + Send {
 
     /// If a run is under way, it ends here, and what is known of it is all there is. Else nothing.
     fn abandon(&self);
+
+    /// Why not all that was to be shown on standard output is there, if so.
+    fn lost(&self) -> Option<io::Error>;
 
     /// The command failed, apart from anything that happened on hosts.
     fn failed(&self, failure: &Failure);
@@ -152,7 +156,8 @@ pub(crate) fn screen(global: &Global, environment: &Environment, terse: bool) ->
             Color::Never => false,
         })
     };
-    let errors = Errors::new(stderr(), paint(environment.stderr_is_terminal));
+    let columns = || Extent::of(stderr()).map(|extent| extent.columns);
+    let errors = Errors::new(stderr(), paint(environment.stderr_is_terminal)).on(columns);
     if global.json {
         return Arc::new(Json::new(stdout(), errors, Timestamp::now));
     }
@@ -167,7 +172,7 @@ pub(crate) fn screen(global: &Global, environment: &Environment, terse: bool) ->
     if volume == Volume::Normal && environment.stderr_is_terminal && !environment.is_dumb {
         let paint = paint(true);
         let live = Live::new(paint);
-        let errors = Errors::new(live.above(), paint);
+        let errors = Errors::new(live.above(), paint).on(columns);
         return Arc::new(Lines::new(stdout(), results, extent, errors, volume).drawing(live));
     }
     Arc::new(Lines::new(stdout(), results, extent, errors, volume))

@@ -5,8 +5,11 @@
 //! needed, where the state of a user without a home goes) is left to it.
 
 mod boot;
+mod cloud;
 mod error;
+mod publication;
 mod reader;
+mod rollout;
 mod schema;
 mod value;
 
@@ -19,8 +22,11 @@ use toml::de::DeTable;
 pub use boot::{
     BootCloud, BootConfig, BootError, BootSettings, KeySource, OnFailure, PointerUrl, Verify,
 };
+pub use cloud::{CloudConfig, CloudKind};
 pub use error::{ConfigError, ConfigFault};
+pub use publication::{PublishConfig, SnapshotConfig};
 use reader::Reader;
+pub use rollout::{Order, RolloutConfig};
 pub use schema::nearest;
 pub use value::{Period, Rate, Share, ValueError};
 
@@ -39,6 +45,12 @@ pub struct Config {
     pub hosts: Vec<HostConfig>,
     /// How trees are made equal.
     pub sync: SyncConfig,
+    /// In which order hosts get a release.
+    pub rollout: RolloutConfig,
+    /// What new instances start from.
+    pub snapshot: SnapshotConfig,
+    /// How new instances learn of it.
+    pub publish: PublishConfig,
     /// What is remembered from one run to the next.
     pub state: StateConfig,
 }
@@ -52,14 +64,6 @@ pub struct DestinationConfig {
     pub keep_undo: bool,
     /// A directory that is not a mount point yet is not ready. Default: `false`.
     pub require_mount: bool,
-}
-
-/// `[cloud]`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum CloudConfig {
-    /// Hosts are those in the file, and there are no snapshots. The default.
-    #[default]
-    None,
 }
 
 /// `[ssh]`
@@ -117,6 +121,13 @@ pub struct HostConfig {
     /// The directory that receives; absolute. Default: `destination.path`; `None` where that is
     /// missing too.
     pub destination: Option<PathBuf>,
+    /// What proves to it who we are. Default: as `[ssh]` says.
+    pub identity: IdentityConfig,
+    /// A command that leads to its SSH server. Default: `ssh.proxy_command`; the empty text stands for
+    /// none, where that has one.
+    pub proxy_command: Option<String>,
+    /// Where the agent is kept there. Default: `ssh.agent_directory`.
+    pub agent_directory: String,
 }
 
 /// `[sync]`
@@ -178,6 +189,9 @@ impl Config {
             hosts: read_hosts(&top.tables("host")?, &ssh, destination.path.as_deref())?,
             ssh,
             sync: SyncConfig::read(&top.table("sync")?)?,
+            rollout: RolloutConfig::read(&top.table("rollout")?)?,
+            snapshot: SnapshotConfig::read(&top.table("snapshot")?)?,
+            publish: PublishConfig::read(&top.table("publish")?)?,
             state: StateConfig::read(&top.table("state")?)?,
             destination,
         })
@@ -197,13 +211,6 @@ impl DestinationConfig {
     }
 }
 
-impl CloudConfig {
-    fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
-        let kinds = [("none", Some(Self::None)), ("aws", None), ("local", None)];
-        Ok(table.choice("kind", &kinds)?.unwrap_or_default())
-    }
-}
-
 impl SshConfig {
     fn read(table: &Reader<'_>) -> Result<Self, ConfigError> {
         let identity = match (table.text("identity")?, table.flag("agent")?) {
@@ -220,12 +227,10 @@ impl SshConfig {
             ("accept-new", Some(HostKeyPolicy::AcceptNew)),
             ("ec2-console", None),
         ];
-        // The empty text stands for "none", so that a file can show the key.
-        let proxy_command = table.string("proxy_command")?.unwrap_or_default();
         Ok(Self {
             user: table.text("user")?.unwrap_or_else(|| "www".to_owned()),
             port: port(table)?.unwrap_or(22),
-            proxy_command: Some(proxy_command.to_owned()).filter(|command| !command.is_empty()),
+            proxy_command: proxy_command(table)?.flatten(),
             identity,
             known_hosts: table
                 .text("known_hosts")?
@@ -265,6 +270,14 @@ fn read_hosts(
                 user: table.text("user")?.unwrap_or_else(|| ssh.user.clone()),
                 destination: absolute(table, "destination")?
                     .or_else(|| destination.map(Path::to_owned)),
+                identity: match table.text("identity")? {
+                    Some(file) => IdentityConfig::File(file.into()),
+                    None => ssh.identity.clone(),
+                },
+                proxy_command: proxy_command(table)?.unwrap_or_else(|| ssh.proxy_command.clone()),
+                agent_directory: table
+                    .text("agent_directory")?
+                    .unwrap_or_else(|| ssh.agent_directory.clone()),
             })
         })
         .collect()
@@ -311,6 +324,12 @@ fn period(table: &Reader<'_>, key: &str, default: Duration) -> Result<Duration, 
         Some(Period(Duration::ZERO)) => Err(table.refuse(key, "it is longer than nothing")),
         Some(Period(duration)) => Ok(duration),
     }
+}
+
+/// The empty text stands for "none": a file can show the key, and a host be without what others have.
+fn proxy_command(table: &Reader<'_>) -> Result<Option<Option<String>>, ConfigError> {
+    let said = table.string("proxy_command")?;
+    Ok(said.map(|command| Some(command.to_owned()).filter(|command| !command.is_empty())))
 }
 
 fn port(table: &Reader<'_>) -> Result<Option<u16>, ConfigError> {

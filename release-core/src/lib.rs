@@ -29,9 +29,10 @@ mod retry;
 mod testing;
 
 pub use config::{
-    BootCloud, BootConfig, BootError, BootSettings, CloudConfig, Config, ConfigError, ConfigFault,
-    DestinationConfig, HostConfig, HostKeyPolicy, IdentityConfig, KeySource, OnFailure, Period,
-    PointerUrl, Rate, Share, SshConfig, StateConfig, SyncConfig, ValueError, Verify, nearest,
+    BootCloud, BootConfig, BootError, BootSettings, CloudConfig, CloudKind, Config, ConfigError,
+    ConfigFault, DestinationConfig, HostConfig, HostKeyPolicy, IdentityConfig, KeySource,
+    OnFailure, Order, Period, PointerUrl, PublishConfig, Rate, RolloutConfig, Share,
+    SnapshotConfig, SshConfig, StateConfig, SyncConfig, ValueError, Verify, nearest,
 };
 #[cfg(feature = "device")]
 pub use device::{BlockDevice, DeviceError, DeviceNumber, Identity, ParseDeviceNumberError};

@@ -237,14 +237,20 @@ impl Manifest {
 
     /// The id of the release that this manifest describes.
     pub fn release_id(&self) -> ReleaseId {
-        ReleaseId::new(self.proof(ProofClass::Full).digest)
+        self.measure().0
+    }
+
+    /// The id of the release, and how many canonical bytes it is the digest of.
+    pub fn measure(&self) -> (ReleaseId, u64) {
+        let (digest, length) = codec::digest(self, ProofClass::Full);
+        (ReleaseId::new(digest), length)
     }
 
     /// The digest that a tree with these entries has, in a class.
     pub fn proof(&self, class: ProofClass) -> Proof {
         Proof {
             class,
-            digest: codec::digest(self, class),
+            digest: codec::digest(self, class).0,
         }
     }
 
@@ -357,14 +363,20 @@ fn canonical_table<'a>(
 ) -> Vec<Principal> {
     let mut canonical = Vec::new();
     let mut seen: HashMap<&Principal, u32> = HashMap::new();
+    // There are many uses of few principals, so each is looked up once.
+    let mut known = vec![None; table.len()];
     for index in uses {
-        *index = match table.get(*index as usize) {
-            None => u32::MAX,
-            Some(principal) => *seen.entry(principal).or_insert_with(|| {
+        let Some(known) = known.get_mut(*index as usize) else {
+            *index = u32::MAX;
+            continue;
+        };
+        let principal = &table[*index as usize];
+        *index = *known.get_or_insert_with(|| {
+            *seen.entry(principal).or_insert_with(|| {
                 canonical.push(principal.clone());
                 canonical.len() as u32 - 1
-            }),
-        };
+            })
+        });
     }
     canonical
 }

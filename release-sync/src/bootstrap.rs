@@ -76,6 +76,7 @@ impl Bootstrap<'_> {
     /// # Errors
     /// - [`Error::NoAgent`]: there is none for the host's architecture.
     /// - [`Error::Bootstrap`]: it can't be put there or does not run there; says why.
+    /// - [`Error::NoCommand`]: nothing can be started there; says what came instead.
     /// - [`Error::Silence`]: the host says nothing.
     /// - [`Error::Ssh`]: the connection failed.
     pub(crate) fn start(&self, session: &SshSession) -> Result<Started, Error> {
@@ -86,9 +87,9 @@ impl Bootstrap<'_> {
                 Attempt::Started(started) => return Ok(started),
                 Attempt::Missing { architecture } => architecture,
                 // A file that was damaged, or a shell that runs no commands: a plain one shows which.
-                Attempt::Ended(end) => probe(session)?.map_err(|_| end.into_error())?,
+                Attempt::Ended(end) => probe(session)?.map_err(|_| end.into_no_command())?,
             },
-            Err(Error::NoAgent { .. }) => probe(session)?.map_err(End::into_error)?,
+            Err(Error::NoAgent { .. }) => probe(session)?.map_err(End::into_no_command)?,
             Err(error) => return Err(error),
         };
         let agent = self.agents.of(&architecture)?;
@@ -143,8 +144,8 @@ impl Bootstrap<'_> {
                 doing: STARTING,
                 silence: patience,
             }),
-            Err(MagicError::Silent(noise) | MagicError::Noise(noise)) => Err(Error::Bootstrap {
-                reason: format!("instead of it, the host says: {}", harmless(&noise)),
+            Err(MagicError::Silent(noise) | MagicError::Noise(noise)) => Err(Error::NoCommand {
+                reason: format!("instead of an answer, the host says: {}", harmless(&noise)),
             }),
             Err(MagicError::Failed(error)) => Err(failed(error)),
         }
@@ -191,7 +192,21 @@ impl End {
         script::reported_architecture(self.status, &self.stdout)
     }
 
+    /// Where the agent did not start.
     fn into_error(self) -> Error {
+        Error::Bootstrap {
+            reason: self.reason(),
+        }
+    }
+
+    /// Where nothing starts.
+    fn into_no_command(self) -> Error {
+        Error::NoCommand {
+            reason: self.reason(),
+        }
+    }
+
+    fn reason(self) -> String {
         let said: Vec<String> = [&self.stdout, &self.stderr]
             .into_iter()
             .map(|words| harmless(words))
@@ -201,11 +216,10 @@ impl End {
             Some(status) => format!("it ended with status {status}"),
             None => String::from("it ended"),
         };
-        let reason = if said.is_empty() {
+        if said.is_empty() {
             format!("{ended} and said nothing")
         } else {
             format!("{ended}; the host said: {}", said.join(" / "))
-        };
-        Error::Bootstrap { reason }
+        }
     }
 }

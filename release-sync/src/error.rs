@@ -39,7 +39,7 @@ pub enum Error {
         limit: u64,
     },
     /// Entries of the source can't be read.
-    #[error("{count} entries of the source can't be read, the first of them `{first}`")]
+    #[error("{} of the source can't be read, the first of them `{first}`", plural(*.count as u64, "entry", "entries"))]
     SourceUnreadable {
         /// How many.
         count: usize,
@@ -176,6 +176,12 @@ pub enum Error {
         /// The file that would have been sent.
         looked_for: PathBuf,
     },
+    /// Not even a plain command can be run on the host: its login shell or a forced command is in the way.
+    #[error("no command can be run on the host: {reason}")]
+    NoCommand {
+        /// In words, with what the host said, made harmless.
+        reason: String,
+    },
     /// The agent can't be put on the host, or doesn't start there.
     #[error("the agent can't be started on the host: {reason}")]
     Bootstrap {
@@ -290,7 +296,7 @@ pub enum Error {
         destination: String,
     },
     /// More would be deleted than is allowed.
-    #[error("{would} entries would be deleted, but at most {limit} may be")]
+    #[error("{} would be deleted, but at most {limit} may be", plural(*.would, "entry", "entries"))]
     MaxDelete {
         /// How many.
         would: u64,
@@ -310,7 +316,7 @@ pub enum Error {
         destination: String,
     },
     /// Some files could not be put in place; the host's tree was not changed.
-    #[error("{count} files failed on the host, the first of them `{first}`: {reason}")]
+    #[error("{} failed on the host, the first of them `{first}`: {reason}", plural(*.count, "file", "files"))]
     Files {
         /// How many.
         count: u64,
@@ -372,4 +378,9 @@ impl Error {
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Locked { .. })
     }
+}
+
+/// `1 file`, `2 files`.
+fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -27,7 +27,7 @@ use crate::supply::{Awaited, PayloadCache, Supplied};
 use crate::wire::{MAX_PATTERNS, PATTERN_COST};
 use crate::{
     Cancel, Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options,
-    Reach, Report, Source,
+    Report, Source,
 };
 
 /// The hosts of a run, and how it is to be done.
@@ -46,9 +46,7 @@ impl Fleet {
             if !names.insert(host.name.as_str()) {
                 return Err(Error::DoubledHost(host.name.clone()));
             }
-            if matches!(host.reach, Reach::Ssh(_)) && options.ssh.is_none() {
-                return Err(Error::NoSshOptions(host.name.clone()));
-            }
+            options.ssh_of(host)?;
         }
         check(&options)?;
         Ok(Self {

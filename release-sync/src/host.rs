@@ -66,6 +66,8 @@ pub struct SshTarget {
     pub user: String,
     /// The name under which the host's key is known, where that is not the address (an instance id).
     pub key_name: Option<String>,
+    /// How SSH is spoken to this host, where [`Options::ssh`](crate::Options::ssh) is not to hold.
+    pub ssh: Option<Box<SshOptions>>,
 }
 
 impl SshTarget {
@@ -76,11 +78,12 @@ impl SshTarget {
             port: 22,
             user: user.into(),
             key_name: None,
+            ssh: None,
         }
     }
 }
 
-/// How SSH is spoken, the same for all hosts of a fleet.
+/// How SSH is spoken; as a rule the same for all hosts of a fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SshOptions {
     /// What proves to hosts who we are.

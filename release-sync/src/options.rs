@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::SshOptions;
+use crate::{Error, Host, Reach, SshOptions};
 
 /// Knobs of a run. [`Options::default`] is what a careful deploy wants.
 #[derive(Clone, Debug)]
@@ -46,8 +46,24 @@ pub struct Options {
     pub together: bool,
     /// How often a host is tried again after a failure that may pass. Default: 2.
     pub retries: u32,
-    /// How SSH is spoken; needed where a host is reached over it.
+    /// How SSH is spoken; needed where a host is reached over it that brings no such options of its own.
     pub ssh: Option<SshOptions>,
+}
+
+impl Options {
+    /// How SSH is spoken to a host; `None` for one that is reached in another way.
+    ///
+    /// # Errors
+    /// [`Error::NoSshOptions`] where SSH is needed, and nothing says how.
+    pub(crate) fn ssh_of<'a>(&'a self, host: &'a Host) -> Result<Option<&'a SshOptions>, Error> {
+        let Reach::Ssh(target) = &host.reach else {
+            return Ok(None);
+        };
+        match target.ssh.as_deref().or(self.ssh.as_ref()) {
+            None => Err(Error::NoSshOptions(host.name.clone())),
+            options => Ok(options),
+        }
+    }
 }
 
 impl Default for Options {

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -182,6 +182,13 @@ impl Cli {
         let mut command = self.command();
         command.args(["deploy", "--no-snapshot"]).args(options);
         Running::new(command.spawn().expect("release-cli can be started"))
+    }
+
+    /// Any other command, with events, to its end.
+    pub fn output(&self, words: &[&str]) -> Output {
+        let mut command = self.command();
+        command.args(words);
+        command.output().expect("release-cli can be started")
     }
 
     fn command(&self) -> Command {

@@ -53,6 +53,7 @@ impl Engine {
             port: address.port(),
             user: String::from("root"),
             key_name: None,
+            ssh: None,
         };
         self.hosts.push(Host {
             name: name.to_owned(),

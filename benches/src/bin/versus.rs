@@ -33,8 +33,8 @@ struct Arguments {
     /// Where everything that was measured is written.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Put the table into README.md and docs/performance.md.
-    #[arg(long)]
+    /// Put the table into README.md and docs/performance.md: all of it, or nothing.
+    #[arg(long, conflicts_with_all = ["old", "workloads"])]
     write: bool,
     /// The program that is measured; its agent lies beside it.
     #[arg(long, default_value = "target/dist/release-cli")]

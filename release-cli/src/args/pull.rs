@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use clap::{ArgAction, Args as Arguments};
 
+use super::deploy::whole_number;
+
 /// Brings a tree from a host into the source
 ///
 /// The contents of the host's directory become the contents of the source: what is new or changed is
@@ -30,16 +32,16 @@ pub(crate) struct PullArgs {
     #[arg(long)]
     pub(crate) no_delete: bool,
     /// Neither bring nor delete what matches [file: sync.exclude]
-    #[arg(long, value_name = "PATTERN", action = ArgAction::Append)]
+    #[arg(long, value_name = "PATTERN", num_args = 1.., action = ArgAction::Append)]
     pub(crate) exclude: Vec<String>,
     /// Refuse, changing nothing, if more entries would be deleted [file: sync.max_delete]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = whole_number)]
     pub(crate) max_delete: Option<u64>,
     /// Let an empty directory of the host empty the source [file: sync.allow_empty]
     #[arg(long)]
     pub(crate) allow_empty: bool,
     /// Wait this long for a deploy to end [file: state.lock_wait]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = whole_number)]
     pub(crate) lock_wait: Option<u64>,
     /// Don't ask
     #[arg(long)]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use release_sync::{Error, Fleet, Generation, Host, HostReport, Report, Source};
+use release_sync::{Error, Fleet, Generation, Host, HostReport, Outcome, Report, Source};
 
 use super::desk::{Deadline, Desk, Watch, harmless_path, retain_failed};
 use crate::args::DeployArgs;
@@ -21,6 +21,7 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
     let mut deployment = file.deployment(args, &desk.environment)?;
     // Made first, since it checks what was configured: nothing is waited for in vain.
     Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
+    desk.note_unasked(&deployment);
     let deadline = Deadline::after(deployment.lock_wait);
     let state = State::open(deployment.state()?)?;
     let lock = desk.lock(&state, deadline)?;
@@ -59,8 +60,9 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
         // The hosts are what they are, whether it can be written down or not.
         desk.screen.failed(&failure);
     }
-    desk.screen.finished(&report, verdict);
-    Ok(verdict.exit)
+    let exit = desk.finish(&report, verdict);
+    note_pointer(desk, &deployment, &report);
+    Ok(exit)
 }
 
 struct Push<'d> {
@@ -116,6 +118,20 @@ fn replace(hosts: &mut [HostReport], later: Vec<HostReport>) {
         if let Some(host) = hosts.iter_mut().find(|host| host.host == report.host) {
             *host = report;
         }
+    }
+}
+
+/// New instances start with what the pointer names, which is now not what the hosts have.
+fn note_pointer(desk: &Desk, deployment: &Deployment, report: &Report) {
+    let changed = |host: &HostReport| host.outcome == Outcome::Committed;
+    if let Some(directory) = &deployment.pointer
+        && report.hosts.iter().any(changed)
+    {
+        desk.screen.note(&format!(
+            "warning: the pointer in {} now is behind: nothing was published, so new instances start with an \
+             earlier release",
+            harmless_path(directory)
+        ));
     }
 }
 

@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use release_core::escape;
-use release_sync::{Event, Generation, Host, HostState, Monitor, Options, Source, scan};
+use release_sync::{
+    Event, Generation, Host, HostReport, HostState, Monitor, Options, Outcome, Report, Source, scan,
+};
 
-use crate::context::Environment;
+use crate::context::{Deployment, Environment};
+use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::state::{DeployLock, State};
@@ -53,6 +56,29 @@ impl Desk {
                     return Ok(lock);
                 }
             }
+        }
+    }
+
+    /// Tells that a run is over, and how the command ends with that.
+    pub(super) fn finish(&self, report: &Report, verdict: Verdict) -> Exit {
+        self.screen.finished(report, verdict);
+        let Some(source) = self.screen.lost() else {
+            return verdict.exit;
+        };
+        self.screen.failed(&Failure::Output { source });
+        let is_change = |host: &HostReport| host.outcome == Outcome::Committed;
+        verdict
+            .exit
+            .without_output(report.hosts.iter().any(is_change))
+    }
+
+    /// Says what the file asks for and nobody looks at.
+    pub(super) fn note_unasked(&self, deployment: &Deployment) {
+        if let Some(groups) = &deployment.unasked {
+            self.screen.note(&format!(
+                "note: with `cloud.kind = \"none\"` nobody asks for the instances of {groups}; the hosts are \
+                 those of the file"
+            ));
         }
     }
 

@@ -14,14 +14,14 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Prints what makes a shell complete.
-pub(super) fn completions(shell: Shell) -> Exit {
+pub(super) fn completions(shell: Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "release-cli", &mut script);
     show(&script)
 }
 
 /// Prints all pages.
-pub(super) fn print() -> Exit {
+pub(super) fn print() -> Result<Exit, Failure> {
     let mut text = Vec::new();
     for page in pages() {
         // A vector takes all that is written to it.
@@ -57,10 +57,14 @@ fn pages() -> impl Iterator<Item = Man> {
 }
 
 /// Whoever doesn't read to the end misses nothing that they want.
-fn show(text: &[u8]) -> Exit {
+fn show(text: &[u8]) -> Result<Exit, Failure> {
     let mut out = stdout().lock();
-    let _ = out.write_all(text).and_then(|()| out.flush());
-    Exit::Done
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Output { source })
+        }
+        _ => Ok(Exit::Done),
+    }
 }
 
 #[cfg(test)]

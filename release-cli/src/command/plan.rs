@@ -17,6 +17,7 @@ pub(super) fn run(args: &PlanArgs, config: Option<&Path>, desk: &Desk) -> Result
     let begin = Instant::now();
     let file = File::load(config, &desk.environment)?;
     let mut deployment = file.plan(&args.deploy, &desk.environment)?;
+    desk.note_unasked(&deployment);
     if args.deploy.retry_failed {
         retain_failed(desk, &State::at(deployment.state()?), &mut deployment.hosts)?;
     }

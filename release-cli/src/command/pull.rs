@@ -49,8 +49,7 @@ pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result
     };
     let interrupted = desk.interrupts.interrupted();
     let verdict = Verdict::of(Aim::Push, interrupted, &report, &HashSet::new());
-    desk.screen.finished(&report, verdict);
-    Ok(verdict.exit)
+    Ok(desk.finish(&report, verdict))
 }
 
 fn question(pulling: &Pulling, from: &str) -> String {

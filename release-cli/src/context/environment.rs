@@ -45,7 +45,9 @@ impl Environment {
             user: ["USER", "LOGNAME"]
                 .into_iter()
                 .find_map(said)
-                .map_or_else(|| uid.as_raw().to_string(), lossy),
+                .map(lossy)
+                .or_else(|| name_of(&std::fs::read_to_string("/etc/passwd").ok()?, uid.as_raw()))
+                .unwrap_or_else(|| format!("user {}", uid.as_raw())),
             host: rustix::system::uname()
                 .nodename()
                 .to_string_lossy()
@@ -90,6 +92,16 @@ impl Environment {
     }
 }
 
+/// The user of this number, in the words of `passwd(5)`.
+fn name_of(passwd: &str, uid: u32) -> Option<String> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let number: u32 = fields.nth(1)?.parse().ok()?;
+        (number == uid && !name.is_empty()).then(|| name.to_owned())
+    })
+}
+
 /// A variable that is set to something.
 fn said(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
@@ -97,4 +109,17 @@ fn said(name: &str) -> Option<OsString> {
 
 fn lossy(text: OsString) -> String {
     text.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_have_names() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nwww:x:33:33::/:\n";
+        assert_eq!(name_of(passwd, 0).as_deref(), Some("root"));
+        assert_eq!(name_of(passwd, 33).as_deref(), Some("www"));
+        assert_eq!(name_of(passwd, 1), None);
+    }
 }

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+use release_core::Share;
+use release_sync::{Identity, Reach, SshTarget};
+
 use super::*;
 
 fn environment() -> Environment {
@@ -67,6 +70,7 @@ fn the_file_is_enough() {
             port: 22,
             user: "www".into(),
             key_name: None,
+            ssh: None,
         }),
     };
     let hosts = [
@@ -164,6 +168,137 @@ fn what_is_missing_is_named() {
     ] {
         assert_eq!(refusal(text, &args), message);
     }
+}
+
+/// What a host says of SSH holds for it alone; what it doesn't say, `[ssh]` says.
+#[test]
+fn hosts_may_have_their_own_way() {
+    let text = r#"
+        source = "app"
+        destination.path = "/release"
+        ssh = { identity = "id", proxy_command = "nc bastion" }
+        [[host]]
+        name = "plain"
+        address = "10.0.0.5"
+        [[host]]
+        name = "own"
+        address = "10.0.0.6"
+        identity = "own.key"
+        proxy_command = "ssh -W %h:%p gate"
+        agent_directory = "/opt/agent"
+        [[host]]
+        name = "direct"
+        address = "10.0.0.7"
+        proxy_command = ""
+    "#;
+    let deployment = file(text).deployment(&push(), &environment()).unwrap();
+    let own = |host: &Host| match &host.reach {
+        Reach::Ssh(target) => target.ssh.clone(),
+        other => unreachable!("{other:?}"),
+    };
+    let ssh = deployment.options.ssh.unwrap();
+    assert_eq!(ssh.proxy_command.as_deref(), Some("nc bastion"));
+    assert_eq!(own(&deployment.hosts[0]), None);
+    let expected = SshOptions {
+        identity: Identity::File("/etc/release/own.key".into()),
+        proxy_command: Some("ssh -W %h:%p gate".into()),
+        agent_directory: "/opt/agent".into(),
+        ..ssh.clone()
+    };
+    assert_eq!(own(&deployment.hosts[1]).as_deref(), Some(&expected));
+    let expected = SshOptions {
+        proxy_command: None,
+        ..ssh
+    };
+    assert_eq!(own(&deployment.hosts[2]).as_deref(), Some(&expected));
+
+    let args = PullArgs {
+        from: "ada@own:/srv/app".parse().unwrap(),
+        source: None,
+        checksum: false,
+        no_delete: false,
+        exclude: Vec::new(),
+        max_delete: None,
+        allow_empty: false,
+        lock_wait: None,
+        yes: false,
+    };
+    let pulling = file(text).pulling(&args, &environment()).unwrap();
+    let Reach::Ssh(target) = &pulling.host.reach else {
+        unreachable!("{pulling:?}")
+    };
+    assert_eq!((&*target.user, &*target.address), ("ada", "10.0.0.6"));
+    assert_eq!(own(&pulling.host), own(&deployment.hosts[1]));
+}
+
+#[test]
+fn what_is_not_built_is_refused_where_it_would_make_a_difference() {
+    let rollout = |keys: &str| format!("{TWO_HOSTS}[rollout]\n{keys}\n");
+    let said = |text: &str, args: DeployArgs| match file(text).deployment(&args, &environment()) {
+        Ok(_) => None,
+        Err(failure) => {
+            assert_eq!(crate::exit::Exit::of_failure(&failure).code(), 2);
+            Some(failure.to_string())
+        }
+    };
+    let waves = |shares: &[Share]| DeployArgs {
+        waves: shares.to_vec(),
+        ..push()
+    };
+    let most = |share| DeployArgs {
+        max_failures: Some(share),
+        ..push()
+    };
+    let not_yet = |what: &str| Some(format!("this version can't do `{what}` yet"));
+    for keys in [
+        "waves = [\"100%\"]",
+        "waves = [\"2\", \"100%\"]",
+        "max_failures = \"2\"",
+        "health = \"\"\nhealth_timeout = \"1s\"\norder = \"snapshot-first\"",
+    ] {
+        assert_eq!(said(&rollout(keys), push()), None, "{keys}");
+    }
+    let in_parts = rollout("waves = [\"1\", \"25%\", \"100%\"]");
+    assert_eq!(
+        said(&in_parts, push()),
+        not_yet("rollout.waves = 1,25%,100%")
+    );
+    assert_eq!(said(&in_parts, waves(&[Share::Percent(100)])), None);
+    assert_eq!(
+        said(TWO_HOSTS, waves(&[Share::Count(1)])),
+        not_yet("--wave 1")
+    );
+    let few = rollout("max_failures = \"10%\"");
+    assert_eq!(said(&few, push()), not_yet("rollout.max_failures = 10%"));
+    assert_eq!(said(&few, most(Share::Percent(100))), None);
+    assert_eq!(
+        said(TWO_HOSTS, most(Share::Count(1))),
+        not_yet("--max-failures 1")
+    );
+    let health = rollout("health = \"true\"");
+    assert_eq!(said(&health, push()), not_yet("rollout.health = true"));
+}
+
+#[test]
+fn without_a_cloud_nobody_asks_for_groups() {
+    let args = DeployArgs {
+        groups: vec!["web".into()],
+        ..push()
+    };
+    let message = "with `cloud.kind = \"none\"` there are no groups, so `--group` has no meaning";
+    assert_eq!(refusal(TWO_HOSTS, &args), message);
+    let args = DeployArgs {
+        region: Some("eu-west-1".into()),
+        ..push()
+    };
+    assert!(refusal(TWO_HOSTS, &args).contains("`--region`"));
+
+    let named =
+        format!("{TWO_HOSTS}[cloud]\ngroups = [\"web\"]\ngroup_tags = {{ role = \"db\" }}\n");
+    let deployment = file(&named).deployment(&push(), &environment()).unwrap();
+    assert_eq!(deployment.unasked.as_deref(), Some("web, role=db"));
+    let deployment = file(TWO_HOSTS).deployment(&push(), &environment()).unwrap();
+    assert_eq!(deployment.unasked, None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use release_core::ConfigFault;
 use release_sync::Error;
 
 use crate::failure::Failure;
@@ -30,14 +31,25 @@ fn no_advice(kind: &'static str) -> Advice {
 /// What is to be said about a failure of a command.
 pub(crate) fn of_failure(failure: &Failure) -> Advice {
     match failure {
-        Failure::Typed(_) => advice("usage", "see `release-cli --help`"),
+        Failure::Typed { hint, .. } => advice("usage", hint),
+        Failure::NoCloud { .. } => advice("usage", "name hosts of the file with --host"),
+        Failure::NotBuilt { instead, .. } => advice("not-built", *instead),
+        Failure::Output { .. } => advice(
+            "output",
+            "make room where it goes; `release-cli status` shows what the hosts have",
+        ),
         Failure::NoConfig { .. } => advice(
             "no-config",
             "write a release.toml with `source`, `destination.path` and a `[[host]]`, or name one with \
              --config FILE",
         ),
         Failure::ConfigUnreadable { .. } => no_advice("config-unreadable"),
-        Failure::Config { .. } => no_advice("config"),
+        Failure::Config { source, .. } => match source.fault {
+            ConfigFault::NotHere { .. } => {
+                advice("config", "take another value, or leave the key out")
+            }
+            _ => no_advice("config"),
+        },
         Failure::Unsaid { flag, key, .. } => advice(
             "usage",
             format!("give {flag}, or `{key}` in the configuration"),
@@ -93,7 +105,7 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
         Failure::Interrupted => no_advice("interrupted"),
         Failure::NoAgent(_) => advice(
             "no-agent",
-            "release-agent belongs beside release-cli: `cargo build -p release-sync --bin release-agent`",
+            "release-agent belongs beside release-cli; `./dev build` puts both into target/dist",
         ),
         Failure::Demo { .. } => {
             advice("demo", "the demo needs a few MB in the temporary directory")
@@ -230,9 +242,20 @@ fn of_way(error: &Error) -> Option<Advice> {
             "check `ssh.user` and `ssh.identity`, and that the public key is in authorized_keys there",
         ),
         Error::Spawn { .. } => no_advice("spawn"),
+        Error::NoAgent { architecture, .. } if architecture == std::env::consts::ARCH => advice(
+            "no-agent",
+            "release-agent belongs beside release-cli; `./dev build` puts both into target/dist",
+        ),
         Error::NoAgent { architecture, .. } => advice(
             "no-agent",
-            format!("build release-agent for {architecture} and put it there"),
+            format!(
+                "`./dev build` on a machine with {architecture} makes one, in target/dist: put it there"
+            ),
+        ),
+        Error::NoCommand { .. } => advice(
+            "no-command",
+            "`ssh.user` needs a login shell there that runs commands, such as /bin/sh; a forced command \
+             must start `release-agent serve`",
         ),
         Error::Bootstrap { .. } => advice(
             "bootstrap",

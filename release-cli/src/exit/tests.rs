@@ -95,33 +95,58 @@ fn each_kind_alone() {
     );
 }
 
+/// What came of one host.
+type Fate = fn() -> (Outcome, Option<Error>);
+
+/// What may come of a run's hosts, apart from being as asked; any of it together with any other.
+const FAULTS: [(&str, Fate); 6] = [
+    ("interrupted", || failed(Error::Cancelled)),
+    ("usage", || failed(usage())),
+    ("locked", || failed(locked())),
+    ("refused", || failed(refused())),
+    ("failed", || failed(no_space())),
+    ("changed", committed),
+];
+
+/// The sentence of the promise, word for word: "130, then 2, then 4; then 3 if any host changed and not all
+/// is well; then 5 if all that went wrong are refusals; else 1".
+fn promised(happened: &[&str]) -> u8 {
+    let did = |what: &str| happened.contains(&what);
+    let faults = happened.iter().filter(|what| **what != "changed").count();
+    match faults {
+        0 => 0,
+        _ if did("interrupted") => 130,
+        _ if did("usage") => 2,
+        _ if did("locked") => 4,
+        _ if did("changed") => 3,
+        1 if did("refused") => 5,
+        _ => 1,
+    }
+}
+
 #[test]
-fn precedence_when_several_apply() {
-    let exit = |hosts: [_; 3]| verdict(hosts).0;
-    assert_eq!(
-        exit([failed(Error::Cancelled), failed(usage()), failed(locked())]),
-        Exit::Interrupted
-    );
-    assert_eq!(
-        exit([failed(locked()), failed(usage()), committed()]),
-        Exit::Usage
-    );
-    assert_eq!(
-        exit([failed(locked()), failed(refused()), committed()]),
-        Exit::Locked
-    );
-    assert_eq!(
-        exit([failed(refused()), committed(), unchanged()]),
-        Exit::Partial
-    );
-    assert_eq!(
-        exit([failed(refused()), failed(refused()), unchanged()]),
-        Exit::Refused
-    );
-    assert_eq!(
-        exit([failed(refused()), failed(no_space()), unchanged()]),
-        Exit::Failed
-    );
+fn precedence_whatever_applies_together() {
+    let mut seen = HashSet::new();
+    for number in 0..1 << FAULTS.len() {
+        let chosen = FAULTS.iter().enumerate();
+        let chosen = chosen.filter(|(index, _)| number >> index & 1 == 1);
+        let (happened, mut hosts): (Vec<_>, Vec<_>) =
+            chosen.map(|(_, (name, host))| (*name, host())).unzip();
+        hosts.push(unchanged());
+        // Which host comes first makes no difference.
+        hosts.reverse();
+        let verdict = Verdict::of(Aim::Push, false, &report(hosts), &HashSet::new());
+        let code = verdict.exit.code();
+        assert_eq!(code, promised(&happened), "{happened:?}");
+        let overall = match (code, happened.contains(&"changed")) {
+            (0, _) => Overall::Ok,
+            (_, true) => Overall::Partial,
+            (_, false) => Overall::Failed,
+        };
+        assert_eq!(verdict.overall, overall, "{happened:?}");
+        seen.insert(code);
+    }
+    assert_eq!(seen.len(), 7, "each code comes up: {seen:?}");
 }
 
 #[test]

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use release_sync::{Event, HostState, Outcome};
 
-use super::Started;
 use super::canvas::Extent;
 use super::paint::{Paint, Tone};
 use super::words::{bytes, count, cut, harmless, part, shorten, thousands, width};
+use super::{Started, words};
 use speed::Speed;
 
 /// A host that stays in a state for longer is said to.
@@ -153,8 +153,8 @@ impl Board {
             format!("asking {hosts}: {}", stages(self.hosts.iter()))
         } else if let Some((entries, read)) = self.scan {
             format!(
-                "scanning: {} entries, {} read",
-                thousands(entries),
+                "scanning: {}, {} read",
+                words::entries(entries),
                 bytes(read)
             )
         } else {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use release_sync::Error;
 
 use super::paint::{Paint, Tone};
-use super::words::{harmless, list};
+use super::words::{harmless, list, width, wrap};
 use crate::exit::{of_error, of_failure};
 use crate::failure::Failure;
 
@@ -16,6 +16,8 @@ use crate::failure::Failure;
 pub(super) struct Errors<E> {
     err: Mutex<E>,
     pub(super) paint: Paint,
+    /// Of the terminal, if it is one.
+    columns: fn() -> Option<usize>,
 }
 
 impl<E: Write> Errors<E> {
@@ -23,7 +25,13 @@ impl<E: Write> Errors<E> {
         Self {
             err: Mutex::new(err),
             paint,
+            columns: || None,
         }
+    }
+
+    /// From now on long texts are broken where the terminal ends.
+    pub(super) fn on(self, columns: fn() -> Option<usize>) -> Self {
+        Self { columns, ..self }
     }
 
     /// A line, whole even when several threads speak.
@@ -33,26 +41,34 @@ impl<E: Write> Errors<E> {
         let _ = err.write_all(format!("{text}\n").as_bytes());
     }
 
+    /// Lines that begin with a word in colour, broken where the terminal ends.
+    fn say(&self, tone: Tone, word: &str, text: &str) {
+        const INDENT: &str = "  ";
+        let text = harmless(text);
+        let painted = self.paint.apply(tone, word);
+        let lines = match (self.columns)() {
+            None => vec![text.into_owned()],
+            Some(columns) => wrap(&text, columns.saturating_sub(INDENT.len()), width(word) + 1),
+        };
+        self.line(&format!("{painted} {}", lines.join(&format!("\n{INDENT}"))));
+    }
+
     /// An error, its causes, and what to do about it.
     pub(super) fn failure(&self, failure: &Failure) {
-        let word = self.paint.apply(Tone::Bad, "error:");
-        let mut text = format!("{word} {}", harmless(&failure.to_string()));
+        self.say(Tone::Bad, "error:", &failure.to_string());
         let mut cause = failure.source();
         while let Some(error) = cause {
-            text.push_str(&format!("\n  caused by: {}", harmless(&error.to_string())));
+            self.say(Tone::Plain, "  caused by:", &error.to_string());
             cause = error.source();
         }
         if let Some(hint) = of_failure(failure).hint {
-            text.push_str(&format!("\n{} {}", self.hint_word(), harmless(&hint)));
+            self.hint(&hint);
         }
-        self.line(&text);
     }
 
     /// What happened to one host.
     pub(super) fn host(&self, host: &str, error: &Error) {
-        let word = self.paint.apply(Tone::Bad, "error:");
-        let text = format!("{host}: {}", one_line(error));
-        self.line(&format!("{word} {}", harmless(&text)));
+        self.say(Tone::Bad, "error:", &format!("{host}: {}", one_line(error)));
     }
 
     /// One hint for all hosts that it helps.
@@ -68,8 +84,7 @@ impl<E: Write> Errors<E> {
             }
         }
         for (hint, hosts) in hints {
-            let text = format!("{}: {hint}", list(&hosts));
-            self.line(&format!("{} {}", self.hint_word(), harmless(&text)));
+            self.hint(&format!("{}: {hint}", list(&hosts)));
         }
     }
 
@@ -80,8 +95,8 @@ impl<E: Write> Errors<E> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hint_word(&self) -> String {
-        self.paint.apply(Tone::Warning, "hint:")
+    fn hint(&self, text: &str) {
+        self.say(Tone::Warning, "hint:", text);
     }
 }
 
@@ -164,6 +179,21 @@ mod tests {
             })
         });
         insta::assert_snapshot!(texts.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn a_terminal_is_not_written_beyond() {
+        let errors = Errors::new(Vec::new(), Paint(false)).on(|| Some(60));
+        for error in samples::errors() {
+            errors.host("web-1.production.example.internal", &error);
+            errors.hints([("web-1", &error)].into_iter());
+        }
+        let text = String::from_utf8(errors.into_inner()).unwrap();
+        assert!(text.lines().count() > 50);
+        for line in text.lines() {
+            let is_one_word = line.trim().split(' ').count() <= 2;
+            assert!(width(line) <= 60 || is_one_word, "{line}");
+        }
     }
 
     #[test]

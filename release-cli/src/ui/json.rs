@@ -1,20 +1,24 @@
 //! For programs: one JSON object a line on standard output. Errors in words go to standard error too.
 
-use std::io::Write;
+mod body;
+
+use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use release_sync::{
-    Event, Generation, HostPlan, HostReport, HostStatus, Monitor, Outcome, ReleaseId, Report,
+    Event, Generation, HostReport, HostStatus, Monitor, Outcome, ReleaseId, Report,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::errors::{Errors, one_line};
+use super::sink::Sink;
 use super::words::harmless;
-use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, summary};
-use crate::exit::{Exit, Overall, Verdict, of_error, of_failure};
+use super::{Chapter, Check, Claim, Finding, Health, Plans, Screen, Started};
+use crate::exit::{Exit, Overall, Verdict, of_failure};
 use crate::failure::Failure;
+use body::{host, plan, result, status};
 
 /// Events.
 #[derive(Debug)]
@@ -26,10 +30,11 @@ pub(super) struct Json<O, E> {
 /// Standard output, and what must be known to end it well.
 #[derive(Debug)]
 struct Events<O> {
-    /// `None` once nobody reads any more.
-    out: Option<O>,
+    out: Sink<O>,
     now: fn() -> Timestamp,
     run: Option<Run>,
+    /// What an examination found at each host, as the last event will show it.
+    examined: Vec<Value>,
 }
 
 /// A run under way.
@@ -55,14 +60,9 @@ struct Line<'a> {
 impl<O: Write> Events<O> {
     fn send(&mut self, event: &str, body: Value) {
         let at = (self.now)().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
-        let Some(out) = &mut self.out else { return };
-        let line = Line { event, at, body };
-        let sent = serde_json::to_string(&line)
-            .map_err(Into::into)
-            .and_then(|line| writeln!(out, "{line}"))
-            .and_then(|()| out.flush());
-        if sent.is_err() {
-            self.out = None;
+        // Texts, numbers and lists of them can always be written as JSON.
+        if let Ok(line) = serde_json::to_string(&Line { event, at, body }) {
+            self.out.write(&format!("{line}\n"));
         }
     }
 }
@@ -70,9 +70,10 @@ impl<O: Write> Events<O> {
 impl<O: Write, E: Write> Json<O, E> {
     pub(super) fn new(out: O, errors: Errors<E>, now: fn() -> Timestamp) -> Self {
         let events = Mutex::new(Events {
-            out: Some(out),
+            out: Sink::new(out),
             now,
             run: None,
+            examined: Vec::new(),
         });
         Self { events, errors }
     }
@@ -198,6 +199,10 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
         );
     }
 
+    fn lost(&self) -> Option<io::Error> {
+        self.events().out.lost()
+    }
+
     fn failed(&self, failure: &Failure) {
         let advice = of_failure(failure);
         let message = one_line(failure);
@@ -241,8 +246,24 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
     }
 
     fn checked(&self, host: Option<&str>, checks: &[Check]) {
+        let mut events = self.events();
+        if let Some(host) = host {
+            let number = |finding| {
+                checks
+                    .iter()
+                    .filter(|check| check.finding == finding)
+                    .count()
+            };
+            let faults = number(Finding::Fault);
+            events.examined.push(json!({
+                "host": host,
+                "outcome": if faults == 0 { "ok" } else { "failed" },
+                "faults": faults,
+                "warnings": number(Finding::Warning),
+            }));
+        }
         for check in checks {
-            self.events().send(
+            events.send(
                 "check",
                 json!({
                     "host": host,
@@ -256,10 +277,15 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
     }
 
     fn examined(&self, health: &Health) {
-        self.events().send(
+        let mut events = self.events();
+        let hosts = std::mem::take(&mut events.examined);
+        events.send(
             "finished",
             json!({
                 "outcome": if health.faults == 0 { "ok" } else { "failed" },
+                "release": null,
+                "generation": null,
+                "hosts": hosts,
                 "faults": health.faults,
                 "warnings": health.warnings,
                 "seconds": health.seconds,
@@ -285,105 +311,6 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
             run.hosts.clear();
         }
         events.send("step", body);
-    }
-}
-
-fn result(report: &Report, verdict: Verdict) -> Value {
-    json!({
-        "outcome": verdict.overall.as_str(),
-        "release": report.release.map(|release| release.to_string()),
-        "generation": allocated(report.generation),
-        "hosts": report.hosts.iter().map(host).collect::<Vec<_>>(),
-        "seconds": report.seconds,
-    })
-}
-
-/// Generations are counted from 1: a pull has none.
-fn allocated(generation: Generation) -> Option<u64> {
-    Some(generation.get()).filter(|number| *number > 0)
-}
-
-fn host(report: &HostReport) -> Value {
-    let counts = &report.counts;
-    let (error, kind, hint) = explain(report.error.as_ref());
-    json!({
-        "host": report.host,
-        "outcome": report.outcome.as_str(),
-        "proof": summary::proof(report.proof),
-        "release": report.release.map(|release| release.to_string()),
-        "generation": report.generation.map(Generation::get),
-        "files_sent": counts.files_sent,
-        "files_deleted": counts.files_deleted,
-        "bytes_sent": counts.bytes_sent,
-        "bytes_received": counts.bytes_received,
-        "literal_bytes": counts.literal_bytes,
-        "matched_bytes": counts.matched_bytes,
-        "local_bytes": counts.local_bytes,
-        "agent_bytes": counts.agent_bytes,
-        "seconds": report.seconds,
-        "notes": report.notes,
-        "error": error,
-        "error_kind": kind,
-        "hint": hint,
-    })
-}
-
-fn status(status: &HostStatus) -> Value {
-    let (error, kind, hint) = explain(status.error.as_ref());
-    let (marker, since) = status.marker.unzip();
-    let since = since.and_then(|since| Timestamp::from_second(since).ok());
-    json!({
-        "host": status.host,
-        "release": marker.map(|marker| marker.release.to_string()),
-        "generation": marker.map(|marker| marker.generation.get()),
-        "since": since.map(|since| since.to_string()),
-        "drift": status.intact.map(|intact| !intact),
-        "proof": summary::proof(status.proof),
-        "files": status.files,
-        "bytes": status.bytes,
-        "seconds": status.seconds,
-        "error": error,
-        "error_kind": kind,
-        "hint": hint,
-    })
-}
-
-fn plan(plan: &HostPlan, itemize: bool) -> Value {
-    let (error, kind, hint) = explain(plan.error.as_ref());
-    let mut value = json!({
-        "host": plan.host,
-        "release": plan.marker.map(|marker| marker.release.to_string()),
-        "generation": plan.marker.map(|marker| marker.generation.get()),
-        "unchanged": plan.unchanged,
-        "created": plan.created,
-        "changed": plan.changed,
-        "attributes": plan.attributes,
-        "deleted": plan.deleted,
-        "files_sent": plan.files_sent,
-        "bytes_wanted": plan.bytes_wanted,
-        "local_bytes": plan.local_bytes,
-        "seconds": plan.seconds,
-        "error": error,
-        "error_kind": kind,
-        "hint": hint,
-    });
-    if itemize {
-        let items = plan.items.iter();
-        let items = items.map(|item| json!({"flags": item.flags, "path": item.path.to_string()}));
-        value["items"] = items.collect();
-    }
-    value
-}
-
-fn explain(
-    error: Option<&release_sync::Error>,
-) -> (Option<String>, Option<&'static str>, Option<String>) {
-    match error {
-        None => (None, None, None),
-        Some(error) => {
-            let advice = of_error(error);
-            (Some(one_line(error)), Some(advice.kind), advice.hint)
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! For people: progress and errors on standard error, results on standard output.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,10 @@ use super::canvas::{Canvas, Extent};
 use super::errors::{Errors, one_line};
 use super::live::Live;
 use super::paint::{Paint, Tone};
+use super::sink::Sink;
 use super::summary::Way;
-use super::words::{bytes, count, harmless, thousands};
-use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, examination, summary};
+use super::words::{bytes, count, harmless, thousands, width};
+use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, examination, summary, words};
 use crate::exit::Verdict;
 use crate::failure::Failure;
 
@@ -39,7 +40,7 @@ pub(super) enum Volume {
 /// Plain lines.
 #[derive(Debug)]
 pub(super) struct Lines<O, E> {
-    out: Mutex<O>,
+    out: Mutex<Sink<O>>,
     paint: Paint,
     /// How large the terminal is that results are shown on, if it is one.
     extent: fn() -> Option<Extent>,
@@ -68,7 +69,7 @@ impl<O: Write, E: Write> Lines<O, E> {
         volume: Volume,
     ) -> Self {
         Self {
-            out: Mutex::new(out),
+            out: Mutex::new(Sink::new(out)),
             paint,
             extent,
             errors,
@@ -107,10 +108,7 @@ impl<O: Write, E: Write> Lines<O, E> {
     fn result(&self, text: &str) {
         if self.volume > Volume::Quiet {
             let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-            // A reader that went away is no reason to stop what is being done for the hosts.
-            let mut show = || {
-                let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            };
+            let mut show = || out.write(text);
             match &self.live {
                 Some(live) => live.aside(show),
                 None => show(),
@@ -126,9 +124,9 @@ impl<O: Write, E: Write> Lines<O, E> {
 
     fn host_progress(&self, volume: Volume, host: &str, text: &str) {
         if self.volume >= volume {
-            let width = self.pace().width;
-            let text = format!("{host:width$}  {text}");
-            self.errors.line(&text);
+            let host = harmless(host);
+            let padding = self.pace().width.saturating_sub(width(&host));
+            self.errors.line(&format!("{host}{:padding$}  {text}", ""));
         }
     }
 
@@ -182,7 +180,7 @@ impl<O: Write, E: Write> Lines<O, E> {
             // Errors are told whatever the volume; as a line of its own where progress is not.
             Some(error) if self.volume < Volume::Normal => self.errors.host(&report.host, error),
             Some(error) => {
-                let text = format!("{outcome}  {}", one_line(error));
+                let text = format!("{outcome}  {}", harmless(&one_line(error)));
                 self.host_progress(Volume::Normal, &report.host, &text);
             }
             None => {
@@ -205,7 +203,7 @@ impl<O: Write + Send, E: Write + Send> Monitor for Lines<O, E> {
                 bytes_hashed,
             } if self.is_due("") => {
                 let read = bytes(bytes_hashed);
-                let text = format!("scanning: {} entries, {read} read", thousands(entries));
+                let text = format!("scanning: {}, {read} read", words::entries(entries));
                 self.progress(Volume::Normal, &text);
             }
             Event::State { host, state } => {
@@ -228,7 +226,7 @@ impl<O: Write + Send, E: Write + Send> Monitor for Lines<O, E> {
                 self.host_progress(Volume::Normal, host, &text);
             }
             Event::Note { host, text } => {
-                self.host_progress(Volume::Normal, host, &format!("note: {text}"));
+                self.host_progress(Volume::Normal, host, &format!("note: {}", harmless(text)));
             }
             Event::Finished { report } => self.host_finished(report),
             _ => {}
@@ -246,7 +244,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     }
 
     fn started(&self, run: &Started<'_>) {
-        let widest = run.hosts.iter().map(|host| host.chars().count()).max();
+        let widest = run.hosts.iter().map(|host| width(&harmless(host))).max();
         let mut pace = self.pace();
         pace.width = widest.unwrap_or(0);
         pace.way = match run.release {
@@ -286,6 +284,11 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
 
     fn abandon(&self) {
         self.end_drawing();
+    }
+
+    fn lost(&self) -> Option<io::Error> {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        out.lost()
     }
 
     fn failed(&self, failure: &Failure) {

@@ -308,6 +308,11 @@ pub(super) fn errors() -> Vec<Error> {
             architecture: "riscv64".into(),
             looked_for: "/opt/release/agents/release-agent-riscv64".into(),
         },
+        Error::NoCommand {
+            reason:
+                "it ended with status 1; the host said: This account is currently not available."
+                    .into(),
+        },
         Error::Bootstrap {
             reason: "permission denied".into(),
         },

@@ -67,6 +67,9 @@ impl Way {
 
 /// A row for each host; where there are more hosts than rows, for those that matter most.
 pub(super) fn report(report: &Report, canvas: Canvas) -> String {
+    if report.hosts.is_empty() {
+        return String::new();
+    }
     let mut table = Table::new([
         Column::name("HOST"),
         Column::left("OUTCOME"),
@@ -147,6 +150,9 @@ fn chosen(hosts: &[HostReport], rows: Option<usize>) -> Option<HashSet<&str>> {
 
 /// The whole run in a line.
 pub(super) fn totals(report: &Report) -> String {
+    if report.hosts.is_empty() {
+        return "no host was asked for".to_owned();
+    }
     let way = Way::of(report.generation);
     let mut outcomes: Vec<(Outcome, u64)> = Vec::new();
     for host in &report.hosts {
@@ -218,6 +224,15 @@ mod tests {
             let text = report(&samples::many(), Canvas { columns, ..canvas });
             insta::assert_snapshot!(format!("report at {columns:?}"), text);
         }
+    }
+
+    #[test]
+    fn a_run_without_hosts_has_no_table() {
+        let mut sample = samples::report();
+        sample.hosts.clear();
+        let canvas = Canvas::paper(Paint(false));
+        assert_eq!(report(&sample, canvas), "");
+        assert_eq!(totals(&sample), "no host was asked for");
     }
 
     #[test]

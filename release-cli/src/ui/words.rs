@@ -43,6 +43,28 @@ fn beginning(text: &str, room: usize) -> &str {
     &text[..end.map_or(text.len(), |(index, _)| index)]
 }
 
+/// A text in lines of at most `room` columns, but for words that are longer. The first has `taken` less.
+pub(super) fn wrap(text: &str, room: usize, taken: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = taken;
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        let is_first = lines[last].is_empty();
+        if !is_first && used + 1 + width(word) > room {
+            lines.push(word.to_owned());
+            used = width(word);
+            continue;
+        }
+        if !is_first {
+            lines[last].push(' ');
+            used += 1;
+        }
+        lines[last].push_str(word);
+        used += width(word);
+    }
+    lines
+}
+
 /// A text that can't move the cursor or turn a line around. Backslashes stay as they are, since most
 /// texts that come here have been escaped before.
 pub(super) fn harmless(text: &str) -> Cow<'_, str> {
@@ -88,6 +110,12 @@ pub(super) fn part(done: u64, all: u64) -> String {
 pub(crate) fn count(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", thousands(number))
+}
+
+/// `1 entry`, `1,200 entries`.
+pub(super) fn entries(number: u64) -> String {
+    let noun = if number == 1 { "entry" } else { "entries" };
+    format!("{} {noun}", thousands(number))
 }
 
 /// `a, b and 3 others`: the first five, and how many more.
@@ -155,6 +183,23 @@ mod tests {
         assert_eq!(count(0, "file"), "0 files");
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(1_234_567, "file"), "1,234,567 files");
+        assert_eq!(
+            (entries(1), entries(2)),
+            ("1 entry".into(), "2 entries".into())
+        );
+    }
+
+    #[test]
+    fn long_texts_are_broken_at_blanks() {
+        for (text, room, taken, lines) in [
+            ("a bc def", 4, 0, &["a bc", "def"][..]),
+            ("a bc def", 4, 2, &["a", "bc", "def"]),
+            ("/a/long/path is one", 6, 0, &["/a/long/path", "is one"]),
+            ("", 6, 0, &[""]),
+            ("a  b", 80, 0, &["a  b"]),
+        ] {
+            assert_eq!(wrap(text, room, taken), lines, "{text}");
+        }
     }
 
     #[test]

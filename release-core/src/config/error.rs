@@ -46,10 +46,10 @@ pub enum ConfigFault {
         /// What would be right.
         reason: String,
     },
-    /// A key or value that means something, though not to this build.
-    #[error("this build can't do `{what}` yet")]
+    /// A value that means something, though not to this build.
+    #[error("this version can't do `{what}` yet")]
     NotHere {
-        /// The key, or the key and its value.
+        /// The key and its value.
         what: String,
     },
     /// A table lacks a key that it needs.

@@ -1,5 +1,7 @@
 //! A table of the file, read key by key.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
@@ -7,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::schema::{Standing, full_name, standing};
-use super::{ConfigError, ConfigFault, ValueError};
+use super::{ConfigError, ConfigFault};
 
 /// One table. A table that is missing in the file reads as one without keys.
 pub(super) struct Reader<'t> {
@@ -35,7 +37,6 @@ impl<'t> Reader<'t> {
             let full = full_name(name, key.get_ref());
             let fault = match standing(name, key.get_ref()) {
                 Standing::Known => continue,
-                Standing::Later => ConfigFault::NotHere { what: full },
                 Standing::Unknown(nearest) => ConfigFault::UnknownKey { key: full, nearest },
             };
             return Err(ConfigError::at(text, key.span().start, fault));
@@ -138,15 +139,44 @@ impl<'t> Reader<'t> {
             .collect()
     }
 
+    /// A table whose keys are anything, and whose values are texts.
+    pub(super) fn text_map(&self, key: &str) -> Result<BTreeMap<String, String>, ConfigError> {
+        const SHAPE: &str = "a table of texts";
+        let table = self.read(key, SHAPE, DeValue::as_table)?;
+        table
+            .into_iter()
+            .flat_map(|table| table.iter())
+            .map(|(name, value)| match value.get_ref().as_str() {
+                Some(text) => Ok((name.get_ref().to_string(), text.to_owned())),
+                None => Err(self.wrong_type(key, SHAPE, value)),
+            })
+            .collect()
+    }
+
+    /// Texts that say something more exact; `None` where there is no such key.
+    pub(super) fn parse_all<T>(&self, key: &str) -> Result<Option<Vec<T>>, ConfigError>
+    where
+        T: FromStr<Err: Display>,
+    {
+        if self.value(key).is_none() {
+            return Ok(None);
+        }
+        let texts = self.texts(key)?;
+        let values: Result<Vec<T>, _> = texts.iter().map(|text| text.parse()).collect();
+        values
+            .map(Some)
+            .map_err(|reason| self.refuse(key, reason.to_string()))
+    }
+
     /// A text that says something more exact.
     pub(super) fn parse<T>(&self, key: &str) -> Result<Option<T>, ConfigError>
     where
-        T: FromStr<Err = ValueError>,
+        T: FromStr<Err: Display>,
     {
         self.string(key)?
             .map(|text| {
                 text.parse()
-                    .map_err(|ValueError(reason)| self.refuse(key, reason))
+                    .map_err(|reason: T::Err| self.refuse(key, reason.to_string()))
             })
             .transpose()
     }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cloud::AddressKind;
 
 fn refusal(text: &str) -> String {
     Config::parse(text).unwrap_err().to_string()
@@ -13,7 +14,12 @@ fn nothing_said_means_the_defaults() {
     let config = Config::parse("").unwrap();
     assert_eq!(config.source, None);
     assert_eq!(config.hosts, []);
-    assert_eq!(config.cloud, CloudConfig::None);
+    assert_eq!(config.cloud, CloudConfig::default());
+    assert_eq!(config.rollout.waves, [Share::Percent(100)]);
+    assert_eq!(config.rollout.max_failures, Share::Percent(100));
+    assert_eq!(config.rollout.health, None);
+    assert!(config.snapshot.freeze && config.snapshot.verify_volume);
+    assert_eq!(config.publish, PublishConfig::default());
     assert_eq!(config.ssh.host_keys, HostKeyPolicy::Strict);
     assert!(config.sync.delete && config.destination.keep_undo);
     assert_eq!((config.sync.parallel, config.sync.retries), (32, 2));
@@ -37,6 +43,11 @@ fn everything_said_is_heard() {
         require_mount = true
         [cloud]
         kind = "none"
+        region = "eu-west-1"
+        groups = ["web"]
+        group_tags = { role = "web" }
+        address = "ipv6"
+        root = "fleet"
         [ssh]
         user = "deploy"
         port = 2222
@@ -54,6 +65,9 @@ fn everything_said_is_heard() {
         port = 22
         user = "www"
         destination = "/elsewhere"
+        identity = "b.key"
+        proxy_command = ""
+        agent_directory = "/var/agent"
         [sync]
         exclude = ["*.pyc", "/tmp/"]
         protect = ["/shared/"]
@@ -69,18 +83,48 @@ fn everything_said_is_heard() {
         allow_empty = true
         silence = "2m"
         stall = "1h"
+        [rollout]
+        waves = ["1", "25%"]
+        max_failures = "10%"
+        health = "true"
+        health_timeout = "10s"
+        order = "snapshot-first"
+        deadline = "5m"
+        [snapshot]
+        volume = "vol-0123456789abcdef0"
+        keep = 3
+        freeze = "off"
+        freeze_timeout = "5s"
+        verify_volume = false
+        [publish]
+        directory = "/var/www"
+        key = "release.key"
+        listen = "127.0.0.1:8080"
         [state]
         directory = "state"
         lock_wait = "15m"
         "#,
     )
     .unwrap();
-    let host = |name: &str, address: &str, port, user: &str, destination: &str| HostConfig {
-        name: name.into(),
-        address: address.into(),
-        port,
-        user: user.into(),
-        destination: Some(destination.into()),
+    let first = HostConfig {
+        name: "10.0.0.5".into(),
+        address: "10.0.0.5".into(),
+        port: 2222,
+        user: "deploy".into(),
+        destination: Some("/release".into()),
+        identity: IdentityConfig::Agent,
+        proxy_command: Some("nc %h %p".into()),
+        agent_directory: "/opt/agent".into(),
+    };
+    let second = HostConfig {
+        name: "b".into(),
+        address: "10.0.0.6".into(),
+        port: 22,
+        user: "www".into(),
+        destination: Some("/elsewhere".into()),
+        identity: IdentityConfig::File("b.key".into()),
+        proxy_command: None,
+        agent_directory: "/var/agent".into(),
     };
     let expected = Config {
         source: Some("/srv/app".into()),
@@ -89,7 +133,14 @@ fn everything_said_is_heard() {
             keep_undo: false,
             require_mount: true,
         },
-        cloud: CloudConfig::None,
+        cloud: CloudConfig {
+            kind: CloudKind::None,
+            region: Some("eu-west-1".parse().unwrap()),
+            groups: vec!["web".parse().unwrap()],
+            group_tags: [("role".to_owned(), "web".to_owned())].into(),
+            address: AddressKind::Ipv6,
+            root: Some("fleet".into()),
+        },
         ssh: SshConfig {
             user: "deploy".into(),
             port: 2222,
@@ -100,10 +151,7 @@ fn everything_said_is_heard() {
             connect_timeout: Duration::from_secs(5),
             agent_directory: "/opt/agent".into(),
         },
-        hosts: vec![
-            host("10.0.0.5", "10.0.0.5", 2222, "deploy", "/release"),
-            host("b", "10.0.0.6", 22, "www", "/elsewhere"),
-        ],
+        hosts: vec![first, second],
         sync: SyncConfig {
             exclude: vec!["*.pyc".into(), "/tmp/".into()],
             protect: vec!["/shared/".into()],
@@ -120,12 +168,45 @@ fn everything_said_is_heard() {
             together: true,
             retries: 0,
         },
+        rollout: RolloutConfig {
+            waves: vec![Share::Count(1), Share::Percent(25)],
+            max_failures: Share::Percent(10),
+            health: Some("true".into()),
+            health_timeout: Duration::from_secs(10),
+            order: Order::SnapshotFirst,
+            deadline: Duration::from_secs(300),
+        },
+        snapshot: SnapshotConfig {
+            volume: Some("vol-0123456789abcdef0".parse().unwrap()),
+            keep: 3,
+            freeze: false,
+            freeze_timeout: Duration::from_secs(5),
+            verify_volume: false,
+        },
+        publish: PublishConfig {
+            directory: Some("/var/www".into()),
+            key: Some("release.key".into()),
+            listen: Some(([127, 0, 0, 1], 8080).into()),
+        },
         state: StateConfig {
             directory: Some("state".into()),
             lock_wait: Duration::from_secs(900),
         },
     };
     assert_eq!(config, expected);
+}
+
+/// The whole file of `docs/operations.md`, with every key that there is.
+#[test]
+fn the_documented_file_is_understood() {
+    let document = include_str!("../../../docs/operations.md");
+    let begin = document.find("```toml\n# Every key").unwrap() + "```toml\n".len();
+    let text = &document[begin..];
+    let text = &text[..text.find("```").unwrap()];
+    let config = Config::parse(text).unwrap();
+    assert_eq!(config.hosts.len(), 1);
+    let unread = schema::all_keys().filter(|key| !text.contains(key.as_str()));
+    assert_eq!(unread.collect::<Vec<_>>(), [""; 0], "each key is shown");
 }
 
 #[test]
@@ -167,9 +248,6 @@ fn unknown_keys_are_named_wherever_they_stand() {
 #[test]
 fn what_this_build_cannot_do_is_refused_and_not_ignored() {
     for (text, what) in [
-        ("[rollout]\nwaves = [\"1\"]", "rollout"),
-        ("[publish]\nlisten = \"\"", "publish"),
-        ("cloud.region = \"us-east-1\"", "cloud.region"),
         ("cloud.kind = \"aws\"", "cloud.kind = \"aws\""),
         ("cloud.kind = \"local\"", "cloud.kind = \"local\""),
         (
@@ -182,7 +260,7 @@ fn what_this_build_cannot_do_is_refused_and_not_ignored() {
         ),
     ] {
         let refusal = refusal(text);
-        let end = format!(": this build can't do `{what}` yet");
+        let end = format!(": this version can't do `{what}` yet");
         assert!(refusal.ends_with(&end), "{refusal}");
     }
 }
@@ -232,6 +310,19 @@ fn values_are_checked() {
              \"500ms\", \"30s\", \"15m\", \"2h\" or \"7d\"",
         ),
         ("sync.retries = 101", "it is between 0 and 100"),
+        ("rollout.waves = []", "there is at least one"),
+        ("rollout.waves = [\"some\"]", "it is a number, as in \"3\""),
+        (
+            "rollout.max_failures = 3",
+            "is a text in quotes, not integer",
+        ),
+        ("snapshot.volume = \"web\"", "is not a volume's id"),
+        ("snapshot.freeze = true", "is a text in quotes, not boolean"),
+        ("publish.listen = \"8080\"", "it is an address and a port"),
+        (
+            "cloud.group_tags = { role = 1 }",
+            "is a table of texts, not integer",
+        ),
         ("ssh.connect_timeout = \"0s\"", "it is longer than nothing"),
         ("sync.bwlimit = \"fast\"", "a rate is bytes a second"),
         (

@@ -49,8 +49,9 @@ pub enum CodecError {
     Manifest(#[from] ManifestError),
 }
 
-/// The digest of what [`encode`] gives, without all of it in memory: a million entries are 80 MB.
-pub(super) fn digest(manifest: &Manifest, class: ProofClass) -> Digest {
+/// The digest of what [`encode`] gives, and its length, without all of it in memory: a million entries
+/// are 80 MB.
+pub(super) fn digest(manifest: &Manifest, class: ProofClass) -> (Digest, u64) {
     let mut hasher = blake3::Hasher::new();
     let mut piece = Vec::with_capacity(PIECE + 8192);
     write(manifest, class, &mut piece, |piece| {
@@ -60,7 +61,7 @@ pub(super) fn digest(manifest: &Manifest, class: ProofClass) -> Digest {
         }
     });
     hasher.update(&piece);
-    hasher.finalize().into()
+    (hasher.finalize().into(), hasher.count())
 }
 
 pub(super) fn encode(manifest: &Manifest, class: ProofClass) -> Vec<u8> {

@@ -49,7 +49,7 @@ impl Host {
 
     fn reason(&self) -> String {
         match self.start() {
-            Err(Error::Bootstrap { reason }) => reason,
+            Err(Error::Bootstrap { reason } | Error::NoCommand { reason }) => reason,
             other => panic!("{other:?}"),
         }
     }
@@ -152,7 +152,7 @@ fn a_login_shell_that_runs_nothing() {
 fn a_host_that_never_stops_talking() {
     let reason = Host::new(&["ForceCommand=exec yes"], "").reason();
     assert!(
-        reason.starts_with("instead of it, the host says: "),
+        reason.starts_with("instead of an answer, the host says: "),
         "{reason}"
     );
 }

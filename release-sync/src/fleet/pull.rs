@@ -17,9 +17,7 @@ use super::reach::{self, Agents, Reached};
 use crate::agent::{Latch, Received, Receiver};
 use crate::session::error_of;
 use crate::wire::{self, Begin, Purpose, Supply, ToAgent, control};
-use crate::{
-    Cancel, Counts, Error, Event, Host, HostReport, HostState, Monitor, Options, Outcome, Reach,
-};
+use crate::{Cancel, Counts, Error, Event, Host, HostReport, HostState, Monitor, Options, Outcome};
 
 /// What errors say that was being done.
 const DOING: &str = "receiving";
@@ -109,9 +107,7 @@ impl Pull<'_> {
             ..
         } = self;
         super::check(options)?;
-        if matches!(host.reach, Reach::Ssh(_)) && options.ssh.is_none() {
-            return Err(Error::NoSshOptions(host.name.clone()));
-        }
+        options.ssh_of(host)?;
         self.tell(HostState::Connecting);
         let mut opening = wire::greeting();
         opening.extend(control(&ToAgent::Supply(supply(host, options))));

@@ -1,6 +1,8 @@
 //! Getting to an agent, whatever way a host is reached.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bootstrap::{AgentFiles, Bootstrap};
 use crate::transport::{PipeTransport, SshSession, Transport, memory_pair, over_streams};
@@ -23,7 +25,18 @@ const MEMORY: usize = 1 << 20;
 
 /// The agents' files, read once for all hosts.
 #[derive(Debug, Default)]
-pub(super) struct Agents(OnceLock<AgentFiles>);
+pub(super) struct Agents(Mutex<BTreeMap<PathBuf, Arc<AgentFiles>>>);
+
+impl Agents {
+    /// Those of one directory; as a rule there is no other.
+    fn in_directory(&self, directory: &Path) -> Arc<AgentFiles> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = all
+            .entry(directory.to_owned())
+            .or_insert_with(|| Arc::new(AgentFiles::new(directory)));
+        Arc::clone(files)
+    }
+}
 
 /// Starts or finds an agent on a host, unless the run is cancelled meanwhile. `opening` is what it is told first: over SSH it is sent along,
 /// since waiting for the agent's greeting would cost a round trip.
@@ -75,12 +88,11 @@ fn go(
         }
         Reach::Ssh(target) => {
             let ssh = options
-                .ssh
-                .as_ref()
+                .ssh_of(host)?
                 .ok_or_else(|| Error::NoSshOptions(host.name.clone()))?;
             let session = SshSession::connect(target, ssh, cancel)?;
             let bootstrap = Bootstrap {
-                agents: agents.0.get_or_init(|| AgentFiles::new(&ssh.agents)),
+                agents: &agents.in_directory(&ssh.agents),
                 directory: &ssh.agent_directory,
                 arguments: &["serve"],
                 magic: &MAGIC,

@@ -6,7 +6,7 @@ mod cancelling;
 mod liveness;
 
 use super::*;
-use crate::{Outcome, scan};
+use crate::{Outcome, Reach, scan};
 
 fn excluding(count: usize, length: usize) -> Options {
     let pattern = |number| format!("/{number:0>length$}", length = length - 1);

@@ -12,9 +12,10 @@ use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use release_sync::{
-    Fleet, Generation, Host, HostReport, Options, Outcome, Reach, Report, Source, scan,
+    Error, Fleet, Generation, Host, HostReport, Options, Outcome, Reach, Report, Source, scan,
 };
 
 /// The agent as it runs on a host.
@@ -270,6 +271,19 @@ pub fn push_one(directory: &Path, host: &Host, options: Options, generation: u64
 pub fn undo_one(host: &Host, generation: u64) -> HostReport {
     let fleet = Fleet::new(vec![host.clone()], options()).unwrap();
     only(fleet.undo(Generation::new(generation), &()))
+}
+
+/// Runs again for as long as an agent that is about to end holds the destination: it lets go when it hears
+/// of the end, and one that is killed a moment after its streams are closed.
+pub fn until_unlocked(run: impl Fn() -> HostReport) -> HostReport {
+    for _ in 0..100 {
+        let report = run();
+        if !matches!(report.error, Some(Error::Locked { .. })) {
+            return report;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("the lock of a run that is over was never let go of");
 }
 
 fn only(mut report: Report) -> HostReport {

@@ -27,7 +27,7 @@ fn of_going_back() {
         let at = &host.destination;
         assert_old_or_new(&tree(at), [new_tree, old_tree], what);
         if !survived {
-            let undone = undo_one(host, 4);
+            let undone = until_unlocked(|| undo_one(host, 4));
             assert!(undone.error.is_none(), "{what}: {undone:?}");
             assert_eq!(undone.counts.files_sent, 0, "{what}");
         }
@@ -63,9 +63,11 @@ fn of_going_back_before_going_forward() {
         let _ = std::fs::remove_dir_all(at);
         copy(&template, at);
         undo_one(&killed_at(calls, nth, at), 3);
-        let report = push(&pushed, vec![host.clone()], options(), 4)
-            .hosts
-            .remove(0);
+        let report = until_unlocked(|| {
+            push(&pushed, vec![host.clone()], options(), 4)
+                .hosts
+                .remove(0)
+        });
         assert!(report.error.is_none(), "{what}: {report:?}");
         assert_eq!(report.counts.files_sent, 0, "{what}");
         assert_same(new_tree, &tree(at));

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use release_sync::{Error, Host, HostReport, Source};
+use release_sync::{Host, HostReport, Source};
 
 use crate::common::*;
 
@@ -189,18 +188,6 @@ pub(crate) fn assert_nothing_twice(
     );
 }
 
-/// Pushes, and waits for an agent that has failed and is still about to end.
-fn push_once_unlocked(pushed: &Source, host: &Host) -> HostReport {
-    for _ in 0..100 {
-        let mut report = push(pushed, vec![host.clone()], options(), 3);
-        if !matches!(report.hosts[0].error, Some(Error::Locked { .. })) {
-            return report.hosts.remove(0);
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("the lock of a run that is over was never let go of");
-}
-
 /// The next run makes the host what the one that was cut off was to make it, asks for nothing that is
 /// there, leaves nothing behind, and there is a way back. What that run had to say is given back.
 #[track_caller]
@@ -214,7 +201,10 @@ pub(crate) fn assert_completes(
     let mut before = contents(at);
     before.extend(contents(&at.join(".release/stage")));
     before.extend(contents(&at.join(".release/undo")));
-    let report = push_once_unlocked(pushed, host);
+    let report = until_unlocked(|| {
+        let report = push(pushed, vec![host.clone()], options(), 3);
+        report.hosts.into_iter().next().unwrap()
+    });
     assert!(
         report.error.is_none() && report.proof.is_some(),
         "{what}: {report:?}"

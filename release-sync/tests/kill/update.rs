@@ -74,9 +74,11 @@ fn of_an_update_that_keeps_no_undo() {
         let killed = vec![killed_at(calls, nth, at)];
         let survived = push(&pushed, killed, plain(), 2).hosts[0].error.is_none();
         assert_old_or_new(&tree(at), [old_tree, new_tree], &what);
-        let report = push(&pushed, vec![host.clone()], plain(), 3)
-            .hosts
-            .remove(0);
+        let report = until_unlocked(|| {
+            push(&pushed, vec![host.clone()], plain(), 3)
+                .hosts
+                .remove(0)
+        });
         assert!(report.error.is_none(), "{what}: {report:?}");
         assert_same(new_tree, &tree(at));
         assert_tidy(at);
@@ -119,9 +121,11 @@ fn of_an_update_before_another_release() {
         let _ = std::fs::remove_dir_all(at);
         copy(&template, at);
         let killed = push(&pushed, vec![killed_at(calls, nth, at)], options(), 2);
-        let report = push(&other, vec![host.clone()], options(), 3)
-            .hosts
-            .remove(0);
+        let report = until_unlocked(|| {
+            push(&other, vec![host.clone()], options(), 3)
+                .hosts
+                .remove(0)
+        });
         assert_ended(&report, Outcome::Committed);
         assert_tidy(at);
         if killed.hosts[0].error.is_none() {

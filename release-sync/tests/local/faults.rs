@@ -140,18 +140,6 @@ fn a_cancelled_run_leaves_the_tree_and_keeps_what_was_staged() {
     }
 }
 
-/// The agent of a run that was given up lets go of the destination when it hears of it.
-fn until_unlocked(run: impl Fn() -> release_sync::HostReport) -> release_sync::HostReport {
-    for _ in 0..100 {
-        let report = run();
-        if !matches!(report.error, Some(Error::Locked { .. })) {
-            return report;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("the lock of a run that is over was never let go of");
-}
-
 #[test]
 fn sources_that_are_none_are_refused() {
     let scratch = Scratch::new();

@@ -55,6 +55,7 @@ fn part(error: &Error) -> &'static str {
         | Error::Locked { .. } => "destination",
         Error::NoAgent { .. }
         | Error::Bootstrap { .. }
+        | Error::NoCommand { .. }
         | Error::Protocol { .. }
         | Error::NewerAgent { .. }
         | Error::OlderAgent { .. } => "agent",

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use release_sync::{HostKeys, Identity};
+use release_sync::{HostKeys, Identity, Reach};
 use rustix::fs::{Access, access};
 
 use super::key::Key;
@@ -20,12 +20,15 @@ const LONGEST_KEY: u64 = 64 << 10;
 pub(super) fn checks(checkup: &Checkup) -> Vec<Check> {
     let hosts = count(checkup.hosts.len() as u64, "host");
     let configuration = format!("{}: {hosts}", checkup.file.display());
-    vec![
-        Check::ok("configuration", configuration),
-        match &checkup.ssh.identity {
+    let keys = identities(checkup)
+        .into_iter()
+        .map(|identity| match identity {
             Identity::File(path) => key(path),
             Identity::Agent(socket) => ssh_agent(socket),
-        },
+        });
+    let mut checks = vec![Check::ok("configuration", configuration)];
+    checks.extend(keys);
+    checks.extend([
         known_hosts(&checkup.ssh.known_hosts, checkup.ssh.host_keys),
         agents(&checkup.ssh.agents),
         match &checkup.state {
@@ -44,7 +47,24 @@ pub(super) fn checks(checkup: &Checkup) -> Vec<Check> {
                 Some("name one in `source`, or with --source at each deploy".into()),
             ),
         },
-    ]
+    ]);
+    checks
+}
+
+/// What the hosts ask for, each once.
+fn identities(checkup: &Checkup) -> Vec<&Identity> {
+    let mut identities = Vec::new();
+    for host in &checkup.hosts {
+        let own = match &host.reach {
+            Reach::Ssh(target) => target.ssh.as_deref(),
+            _ => None,
+        };
+        let identity = &own.unwrap_or(&checkup.ssh).identity;
+        if !identities.contains(&identity) {
+            identities.push(identity);
+        }
+    }
+    identities
 }
 
 fn key(path: &Path) -> Check {
@@ -152,7 +172,8 @@ fn agents(directory: &Path) -> Check {
     found.sort();
     found.dedup();
     let shown = directory.display();
-    let mend = format!("put release-agent beside release-cli, in {shown}");
+    let mend =
+        format!("put release-agent beside release-cli, in {shown} (`./dev build` makes both)");
     if found.is_empty() {
         return Check::fault("agents", format!("there is none in {shown}"), Some(mend));
     }

@@ -10,7 +10,7 @@ fn shown(volume: Volume, show: impl FnOnce(&dyn Screen)) -> String {
     let errors = Errors::new(Vec::new(), Paint(false));
     let lines = Lines::new(Vec::new(), Paint(false), || None, errors, volume);
     show(&lines);
-    let out = String::from_utf8(lines.out.into_inner().unwrap()).unwrap();
+    let out = String::from_utf8(lines.out.into_inner().unwrap().into_inner().unwrap()).unwrap();
     let err = String::from_utf8(lines.errors.into_inner()).unwrap();
     format!("stderr:\n{err}stdout:\n{out}")
 }

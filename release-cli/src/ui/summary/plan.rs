@@ -121,10 +121,21 @@ fn items(hosts: &[HostPlan], canvas: Canvas, text: &mut String) {
         text.push_str(&canvas.paint.apply(Tone::Bold, &names));
         text.push('\n');
         for item in items {
-            text.push_str(&format!("  {} {}\n", harmless(&item.flags), item.path));
+            text.push_str(&format!("  {} {}\n", harmless(&item.flags), named(item)));
         }
         text.push('\n');
     }
+}
+
+/// As rsync names it: directories have a slash.
+fn named(item: &PlanItem) -> String {
+    let is_directory = item.flags.as_bytes().get(1) == Some(&b'd');
+    let slash = if is_directory && !item.flags.starts_with('*') {
+        "/"
+    } else {
+        ""
+    };
+    format!("{}{slash}", item.path)
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Controller {
                     self.outbox.push(control(&ToAgent::Same(release.id)));
                 } else {
                     release
-                        .frames
+                        .frames()
                         .iter()
                         .for_each(|f| self.outbox.push_shared(Arc::clone(f)));
                 }
@@ -140,7 +140,7 @@ impl Controller {
             Goal::Inspect => self.part(),
             Goal::Plan(release) => {
                 release
-                    .frames
+                    .frames()
                     .iter()
                     .for_each(|f| self.outbox.push_shared(Arc::clone(f)));
                 self.enter(Phase::Staging, None);

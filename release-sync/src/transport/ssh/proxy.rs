@@ -218,6 +218,7 @@ mod tests {
             port: 2222,
             user: String::from(user),
             key_name: None,
+            ssh: None,
         }
     }
 

@@ -65,6 +65,7 @@ impl Sshd {
             port: self.port,
             user: String::from_utf8(name).unwrap().trim().to_owned(),
             key_name: None,
+            ssh: None,
         }
     }
 

@@ -30,6 +30,7 @@ fn names() {
         port: 22,
         user: String::from("www"),
         key_name: None,
+        ssh: None,
     };
     assert_eq!(name_of(&target), "web1.example");
     target.port = 2222;

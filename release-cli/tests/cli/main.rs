@@ -1,73 +1,19 @@
 //! The binary as it is typed: exit codes, and what goes where. Nothing here reaches a host.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::fs::{self, File};
+mod output;
+mod place;
+
+use std::fs;
 use std::io::Read;
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// A working directory with a configuration, and nothing of this machine's surroundings.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new(config: &str) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        fs::write(place.path().join("release.toml"), config).unwrap();
-        place
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_release-cli"));
-        command.args(words).current_dir(self.path()).env_clear();
-        command.stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
-    }
-
-    /// Takes the lock as another deploy would.
-    fn locked(&self) -> File {
-        let state = self.path().join("state");
-        fs::create_dir(&state).unwrap();
-        let path = state.join("deploy.lock");
-        fs::write(&path, "ada@build-1 (process 42)\n").unwrap();
-        let file = File::open(path).unwrap();
-        flock(&file, FlockOperation::LockExclusive).unwrap();
-        file
-    }
-}
-
-const CONFIG: &str = r#"
-source = "app"
-destination.path = "/release"
-state.directory = "state"
-[[host]]
-name = "web-1"
-address = "127.0.0.1"
-"#;
-
-fn events(output: &Output) -> Vec<Value> {
-    let lines = str::from_utf8(&output.stdout).unwrap().lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+use place::{CONFIG, NOBODY, Place, events, said};
 
 #[test]
 fn usage_and_configuration_end_with_two() {
@@ -179,83 +125,44 @@ fn a_lock_that_is_given_back_in_time_is_taken() {
 }
 
 #[test]
-fn help_and_version_go_to_standard_output() {
-    let place = Place::new("");
-    for words in [
-        &["--help"][..],
-        &["deploy", "-h"],
-        &["--version"],
-        &["help", "demo"],
+fn what_needs_a_cloud_or_is_not_built_is_a_usage_error() {
+    let place = Place::new(CONFIG);
+    for (words, message) in [
+        (&["--group", "web", "db"][..], "`--group` has no meaning"),
+        (&["--region", "eu-west-1"], "`--region` has no meaning"),
+        (
+            &["--max-delete", "-1"],
+            "it is a whole number, and not below 0",
+        ),
+        (
+            &["--lock-wait", "-1"],
+            "it is a whole number, and not below 0",
+        ),
+        (&["--wave", "0%"], "can't do `--wave 0%` yet"),
+        (&["--max-failures", "0"], "can't do `--max-failures 0` yet"),
+        (&["--dest", ""], "a value is required for '--dest <DIR>'"),
+        (&["--host", ""], "no host is called ``"),
     ] {
-        let output = place.run(words);
-        assert_eq!(output.status.code(), Some(0));
-        assert!(
-            !output.stdout.is_empty() && output.stderr.is_empty(),
-            "{words:?}"
-        );
+        for verb in [&["deploy", "--no-snapshot"][..], &["plan"]] {
+            let output = place.run(&[&["--json"], verb, words].concat());
+            assert_eq!(output.status.code(), Some(2), "{words:?}: {output:?}");
+            let events = events(&output);
+            assert_eq!(events.len(), 1);
+            let told = events[0]["message"].as_str().unwrap();
+            assert!(told.contains(message), "{words:?}: {told}");
+            assert!(events[0]["hint"].is_string(), "{words:?}");
+            let said = said(&output);
+            assert!(
+                said.starts_with("error: ") && said.contains("\nhint: "),
+                "{said}"
+            );
+            assert!(
+                !place.path().join("state").exists(),
+                "refused before anything is made"
+            );
+        }
     }
 }
-
-#[test]
-fn a_reader_that_went_away_does_no_harm() {
-    let place = Place::new("");
-    for words in [&["--help"][..], &["--json", "deploy", "--no-snapshot"]] {
-        let (reader, writer) = std::io::pipe().unwrap();
-        drop(reader);
-        let output = place.command(words).stdout(writer).output().unwrap();
-        assert!(
-            output.status.code().is_some_and(|code| code < 100),
-            "{words:?}: {output:?}"
-        );
-        assert!(!said(&output).contains("panicked"));
-    }
-}
-
-#[test]
-fn colours_come_only_where_they_are_wanted() {
-    let place = Place::new("");
-    let said_with = |words: &[&str]| said(&place.run(words)).contains('\x1b');
-    assert!(!said_with(&["status"]));
-    assert!(said_with(&["status", "--color", "always"]));
-    assert!(!said_with(&["status", "--color", "never"]));
-}
-
-#[test]
-fn the_manual_and_the_completions_are_printed_or_written() {
-    let place = Place::new("");
-    let output = place.run(&["man"]);
-    assert_eq!(output.status.code(), Some(0));
-    let pages = String::from_utf8(output.stdout).unwrap();
-    assert!(pages.starts_with(".ie"), "{pages}");
-    let output = place.run(&["man", "--dir", "man1"]);
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
-    let names = fs::read_dir(place.path().join("man1")).unwrap();
-    assert_eq!(names.count(), pages.matches("\n.TH ").count());
-
-    for shell in ["bash", "zsh", "fish"] {
-        let output = place.run(&["completions", shell]);
-        assert_eq!(output.status.code(), Some(0));
-        assert!(said(&output).is_empty() && output.stdout.len() > 1_000);
-    }
-    fs::write(place.path().join("file"), "").unwrap();
-    assert_eq!(
-        place.run(&["man", "--dir", "file/x"]).status.code(),
-        Some(1)
-    );
-}
-
-/// Where nobody listens, and with a key that is not there.
-const NOBODY: &str = r#"
-source = "app"
-destination.path = "/release"
-state.directory = "state"
-ssh = { identity = "id", known_hosts = "known_hosts" }
-sync.retries = 0
-[[host]]
-name = "web-1"
-address = "127.0.0.1"
-port = 9
-"#;
 
 #[test]
 fn a_plan_that_reaches_nobody_says_so_and_changes_nothing() {

@@ -1,0 +1,98 @@
+//! What goes where, in which form, and what happens where it can't go.
+
+use std::fs::{self, File};
+
+use super::place::{NOBODY, Place, said};
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let place = Place::new("");
+    for words in [
+        &["--help"][..],
+        &["deploy", "-h"],
+        &["--version"],
+        &["help", "demo"],
+    ] {
+        let output = place.run(words);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(
+            !output.stdout.is_empty() && output.stderr.is_empty(),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_went_away_does_no_harm() {
+    let place = Place::new("");
+    for words in [&["--help"][..], &["--json", "deploy", "--no-snapshot"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = place.command(words).stdout(writer).output().unwrap();
+        assert!(
+            output.status.code().is_some_and(|code| code < 100),
+            "{words:?}: {output:?}"
+        );
+        assert!(!said(&output).contains("panicked"));
+    }
+}
+
+/// A file of events that lacks the last ones must not pass for a whole one.
+#[test]
+fn output_that_has_no_room_is_an_error() {
+    let place = Place::new(NOBODY);
+    fs::create_dir(place.path().join("app")).unwrap();
+    fs::write(place.path().join("app/a"), "content").unwrap();
+    fs::write(place.path().join("known_hosts"), "").unwrap();
+    // All went well, as far as anybody knows: there is nothing to try again, and so nothing to fail at.
+    place.run(&["deploy", "--no-snapshot"]);
+    let last = place.path().join("state/last-deploy.json");
+    let text = fs::read_to_string(&last).unwrap();
+    fs::write(&last, text.replace("\"well\": false", "\"well\": true")).unwrap();
+    let again = ["deploy", "--no-snapshot", "--retry-failed"];
+    for words in [
+        &again[..],
+        &[&["--json"], &again[..]].concat(),
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        assert_eq!(place.run(words).status.code(), Some(0), "{words:?}");
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = place.command(words).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {output:?}");
+        assert!(said(&output).contains("No space left"), "{words:?}");
+    }
+}
+
+#[test]
+fn colours_come_only_where_they_are_wanted() {
+    let place = Place::new("");
+    let said_with = |words: &[&str]| said(&place.run(words)).contains('\x1b');
+    assert!(!said_with(&["status"]));
+    assert!(said_with(&["status", "--color", "always"]));
+    assert!(!said_with(&["status", "--color", "never"]));
+}
+
+#[test]
+fn the_manual_and_the_completions_are_printed_or_written() {
+    let place = Place::new("");
+    let output = place.run(&["man"]);
+    assert_eq!(output.status.code(), Some(0));
+    let pages = String::from_utf8(output.stdout).unwrap();
+    assert!(pages.starts_with(".ie"), "{pages}");
+    let output = place.run(&["man", "--dir", "man1"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+    let names = fs::read_dir(place.path().join("man1")).unwrap();
+    assert_eq!(names.count(), pages.matches("\n.TH ").count());
+
+    for shell in ["bash", "zsh", "fish"] {
+        let output = place.run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(said(&output).is_empty() && output.stdout.len() > 1_000);
+    }
+    fs::write(place.path().join("file"), "").unwrap();
+    assert_eq!(
+        place.run(&["man", "--dir", "file/x"]).status.code(),
+        Some(1)
+    );
+}
