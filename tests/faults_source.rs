@@ -54,6 +54,17 @@ fn an_empty_source_is_refused_unless_it_is_meant() {
 }
 
 #[test]
+fn new_hosts_never_hear_of_a_source_that_is_refused() {
+    let scene = Scene::new(1);
+    tree::delete(scene.source());
+    scene.cli.deploy().assert_failed(1, &[]);
+    fs::create_dir(scene.source()).unwrap();
+    scene.cli.deploy().assert_failed(5, &[]);
+    assert!(!scene.host().tree().exists());
+    assert!(scene.host().home().read_dir().unwrap().next().is_none());
+}
+
+#[test]
 fn a_source_that_is_partly_unreadable() {
     for hidden in ["area/file", "area"] {
         let mut scene = Scene::new(1);

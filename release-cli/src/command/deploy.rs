@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use release_sync::{Error, Fleet, Generation, Host, HostReport, Outcome, Report, Source};
 
 use super::desk::{Deadline, Desk, Watch, harmless_path, retain_failed};
+use super::pull::has_content;
 use crate::args::DeployArgs;
 use crate::context::{Deployment, File};
 use crate::exit::{Aim, Exit, Verdict};
@@ -29,6 +30,10 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
         retain_failed(desk, &state, &mut deployment.hosts)?;
     }
     let fleet = Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
+    if !deployment.source.is_dir() || !has_content(&deployment.source) {
+        // Refused, as a rule; and then no host should have heard of it.
+        desk.scan(&deployment.source, &deployment.options)?;
+    }
     let generation = lock.allocate()?;
     let from = harmless_path(&deployment.source);
     let operator = desk.environment.operator();
