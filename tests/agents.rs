@@ -154,9 +154,9 @@ fn forced_version(version: &str) -> Scene {
 
 #[test]
 fn a_newer_agent_is_refused_with_a_way_out() {
-    let scene = forced_version(r"\2");
+    let scene = forced_version(r"\3");
     let run = scene.cli.deploy();
-    let words = ["alpha", "version 2", "only 1", "as new as the agent"];
+    let words = ["alpha", "version 3", "only 2", "as new as the agent"];
     run.assert_failed(1, &words);
     assert!(!scene.host().tree().exists());
 }

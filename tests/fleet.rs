@@ -101,12 +101,7 @@ const BAD: [Bad; 12] = [
         "the host was silent for",
         "sync.silence",
     ),
-    bad(
-        "babbling",
-        "failed",
-        "the host says: … / y / y",
-        "ssh.agent_directory",
-    ),
+    bad("babbling", "failed", "the host says: … / y / y", "ssh.user"),
     bad("flooding", "failed", "broke the protocol", "release-agent"),
     bad("full", "failed", "no space", "make room"),
 ];
