@@ -111,6 +111,15 @@ impl Freezing {
         Pid::from_child(&self.child)
     }
 
+    /// Leaves the disk frozen, and nobody who would thaw it.
+    fn kill_both(&self) {
+        let watchdog = self.watchdog();
+        // The watchdog first: it would have thawed.
+        kill(watchdog);
+        kill(self.pid());
+        wait_for("both ends", || is_dead(watchdog) && is_dead(self.pid()));
+    }
+
     /// The process that thaws if this one can't.
     fn watchdog(&self) -> Pid {
         let me = self.child.id();
@@ -227,11 +236,7 @@ fn the_next_command_thaws_what_two_dead_processes_left() {
     for (kind, verb) in [(Kind::Ext4, "status"), (Kind::Xfs, "thaw")] {
         let (disk, operator) = (Disk::new(kind), Operator::new());
         let freezing = operator.freeze(&disk, LONG);
-        let watchdog = freezing.watchdog();
-        // The watchdog first: it would have thawed.
-        kill(watchdog);
-        kill(freezing.pid());
-        wait_for("both ends", || is_dead(watchdog) && is_dead(freezing.pid()));
+        freezing.kill_both();
         let writing = disk.write("meanwhile");
         writing.assert_hangs();
         let (_, said) = operator.run(&[verb]);
@@ -246,10 +251,7 @@ fn the_next_command_thaws_what_two_dead_processes_left() {
 fn a_disk_that_was_left_frozen_is_thawed_wherever_it_is_mounted() {
     let (disk, operator) = (Disk::new(Kind::Ext4), Operator::new());
     let freezing = operator.freeze(&disk, LONG);
-    let watchdog = freezing.watchdog();
-    kill(watchdog);
-    kill(freezing.pid());
-    wait_for("both ends", || is_dead(watchdog) && is_dead(freezing.pid()));
+    freezing.kill_both();
     disk.unmount();
     let words = ["was left frozen, and is no longer mounted", "a drill"];
     assert_says(operator.run(&["thaw"]), 1, &words);

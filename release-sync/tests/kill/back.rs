@@ -58,16 +58,10 @@ fn of_going_back_before_going_forward() {
     let (doing, calls) = CALLS[0];
     for nth in [3, 6, 9, 12, 15, 18] {
         let what = format!("{doing}, call {nth}");
-        let host = local(&scratch.at("host"));
+        let host = fresh_host(&scratch, &template);
         let at = &host.destination;
-        let _ = std::fs::remove_dir_all(at);
-        copy(&template, at);
         undo_one(&killed_at(calls, nth, at), 3);
-        let report = until_unlocked(|| {
-            push(&pushed, vec![host.clone()], options(), 4)
-                .hosts
-                .remove(0)
-        });
+        let report = until_unlocked(|| bring(&pushed, &host, options(), 4));
         assert!(report.error.is_none(), "{what}: {report:?}");
         assert_eq!(report.counts.files_sent, 0, "{what}");
         assert_same(new_tree, &tree(at));

@@ -75,19 +75,18 @@ fn at_every_call_once() {
         while without < ENOUGH {
             nth += 1;
             let what = format!("{call}, call {nth}: {error}");
-            let at = scratch.at("host");
-            let _ = std::fs::remove_dir_all(&at);
-            copy(&template, &at);
+            let host = fresh_host(&scratch, &template);
+            let at = &host.destination;
             let injection = format!("{call}:error={error}:when={nth}");
-            let Failed { failed, in_commit } = push_to_a_failing_disk(&pushed, &injection, &at);
+            let Failed { failed, in_commit } = push_to_a_failing_disk(&pushed, &injection, at);
             if !failed {
                 without += 1;
                 continue;
             }
             without = 0;
             failures += 1;
-            assert_old_or_new(&tree(&at), [old_tree, new_tree], &what);
-            let report = assert_completes(&local(&at), &pushed, &trees, &what);
+            assert_old_or_new(&tree(at), [old_tree, new_tree], &what);
+            let report = assert_completes(&host, &pushed, &trees, &what);
             if in_commit {
                 in_commits += 1;
                 assert_eq!(report.counts.files_sent, 0, "{what}: {report:?}");

@@ -124,6 +124,26 @@ pub(crate) fn scene() -> Scene {
     }
 }
 
+/// A host that is a copy of `template`, in place of the one before.
+pub(crate) fn fresh_host(scratch: &Scratch, template: &Path) -> Host {
+    let at = scratch.at("host");
+    let _ = std::fs::remove_dir_all(&at);
+    copy(template, &at);
+    local(&at)
+}
+
+/// Pushes a source that was scanned to one host.
+pub(crate) fn bring(
+    pushed: &Source,
+    host: &Host,
+    options: release_sync::Options,
+    generation: u64,
+) -> HostReport {
+    push(pushed, vec![host.clone()], options, generation)
+        .hosts
+        .remove(0)
+}
+
 /// Contents of all files below a directory.
 pub(crate) fn contents(root: &Path) -> BTreeSet<Vec<u8>> {
     if !root.exists() {
@@ -201,10 +221,7 @@ pub(crate) fn assert_completes(
     let mut before = contents(at);
     before.extend(contents(&at.join(".release/stage")));
     before.extend(contents(&at.join(".release/undo")));
-    let report = until_unlocked(|| {
-        let report = push(pushed, vec![host.clone()], options(), 3);
-        report.hosts.into_iter().next().unwrap()
-    });
+    let report = until_unlocked(|| bring(pushed, host, options(), 3));
     assert!(
         report.error.is_none() && report.proof.is_some(),
         "{what}: {report:?}"
@@ -238,13 +255,12 @@ pub(crate) fn at_every_call(
         let mut nth = 1;
         loop {
             let what = format!("{doing}, call {nth}");
-            let at = scratch.at("host");
-            let _ = std::fs::remove_dir_all(&at);
-            copy(template, &at);
+            let host = fresh_host(scratch, template);
             let killed = format!("{}:signal=KILL:when={nth}", calls.join(","));
-            let report = attempt(&tampered(&[&[&killed[..]], always].concat(), &at));
+            let injections = [&[&killed[..]], always].concat();
+            let report = attempt(&tampered(&injections, &host.destination));
             let survived = report.error.is_none();
-            check(&local(&at), survived, &what);
+            check(&host, survived, &what);
             if survived {
                 break;
             }

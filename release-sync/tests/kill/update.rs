@@ -36,11 +36,7 @@ fn update(always: &[&str]) {
         assert_old_or_new(&tree(at), [old_tree, new_tree], what);
         assert_completes(host, &pushed, &trees, what);
     };
-    let attempt = |host: &Host| {
-        push(&pushed, vec![host.clone()], options(), 2)
-            .hosts
-            .remove(0)
-    };
+    let attempt = |host: &Host| bring(&pushed, host, options(), 2);
     at_every_call(&scratch, &template, always, attempt, check);
 }
 
@@ -67,18 +63,12 @@ fn of_an_update_that_keeps_no_undo() {
     let (doing, calls) = CALLS[0];
     for nth in 1.. {
         let what = format!("{doing}, call {nth}");
-        let host = local(&scratch.at("host"));
+        let host = fresh_host(&scratch, &template);
         let at = &host.destination;
-        let _ = std::fs::remove_dir_all(at);
-        copy(&template, at);
-        let killed = vec![killed_at(calls, nth, at)];
-        let survived = push(&pushed, killed, plain(), 2).hosts[0].error.is_none();
+        let killed = bring(&pushed, &killed_at(calls, nth, at), plain(), 2);
+        let survived = killed.error.is_none();
         assert_old_or_new(&tree(at), [old_tree, new_tree], &what);
-        let report = until_unlocked(|| {
-            push(&pushed, vec![host.clone()], plain(), 3)
-                .hosts
-                .remove(0)
-        });
+        let report = until_unlocked(|| bring(&pushed, &host, plain(), 3));
         assert!(report.error.is_none(), "{what}: {report:?}");
         assert_same(new_tree, &tree(at));
         assert_tidy(at);
@@ -116,19 +106,13 @@ fn of_an_update_before_another_release() {
     let (doing, calls) = CALLS[0];
     for nth in 1.. {
         let what = format!("{doing}, call {nth}");
-        let host = local(&scratch.at("host"));
+        let host = fresh_host(&scratch, &template);
         let at = &host.destination;
-        let _ = std::fs::remove_dir_all(at);
-        copy(&template, at);
-        let killed = push(&pushed, vec![killed_at(calls, nth, at)], options(), 2);
-        let report = until_unlocked(|| {
-            push(&other, vec![host.clone()], options(), 3)
-                .hosts
-                .remove(0)
-        });
+        let killed = bring(&pushed, &killed_at(calls, nth, at), options(), 2);
+        let report = until_unlocked(|| bring(&other, &host, options(), 3));
         assert_ended(&report, Outcome::Committed);
         assert_tidy(at);
-        if killed.hosts[0].error.is_none() {
+        if killed.error.is_none() {
             assert!(nth > 10, "only {nth} calls");
             return;
         }
