@@ -24,6 +24,7 @@ mod marker;
 mod moment;
 mod path;
 mod pointer;
+mod retention;
 mod retry;
 #[cfg(test)]
 mod testing;
@@ -53,4 +54,5 @@ pub use pointer::{
 };
 #[cfg(feature = "sign")]
 pub use pointer::{SecretKey, SigningError};
+pub use retention::{Fate, Kept, Retention};
 pub use retry::{Backoff, Schedule};
