@@ -6,6 +6,7 @@
 mod action;
 #[cfg(feature = "aws")]
 pub mod aws;
+mod console;
 #[cfg(any(feature = "contract", all(test, feature = "local")))]
 pub mod contract;
 mod error;
@@ -23,6 +24,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use action::{Action, UnknownAction};
+pub use console::console_host_keys;
 pub use error::{CloudError, CloudFault};
 pub use instance::{
     AddressKind, Addresses, Group, GroupQuery, HeldInstance, HookResult, Instance, InstanceState,

@@ -17,6 +17,7 @@
 pub mod boot;
 pub mod cloud;
 mod config;
+pub mod deploy;
 // The one look at a disk: below the root of sysfs that it is given.
 #[cfg(feature = "device")]
 #[allow(clippy::disallowed_methods)]

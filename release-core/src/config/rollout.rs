@@ -27,7 +27,7 @@ pub struct RolloutConfig {
 }
 
 /// Whether the hosts or the snapshot come first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Hosts commit while the snapshot is made.
     #[default]
