@@ -33,12 +33,7 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("fleet");
         let local = LocalCloud::create(&root, Arc::new(SystemClock)).unwrap();
-        let delays = Delays {
-            volume: 0,
-            snapshot: 20,
-            ..Delays::default()
-        };
-        local.set_delays(delays).unwrap();
+        local.set_delays(delays(20)).unwrap();
         let wishes = Wishes {
             groups: Vec::new(),
             address: Default::default(),
@@ -99,6 +94,15 @@ impl Server {
         scan(&self.volume.top, &Options::default(), &()).unwrap()
     }
 
+    /// How long a snapshot takes, in milliseconds.
+    fn take_so_long(&self, millis: u64) {
+        self.cloud
+            .local()
+            .unwrap()
+            .set_delays(delays(millis))
+            .unwrap();
+    }
+
     fn inject(&self, action: Action, effect: Effect, times: u32) {
         let action = Some(action);
         let fault = Fault {
@@ -129,6 +133,14 @@ impl Server {
             previous: None,
             who: Label::cut("ada"),
         }
+    }
+}
+
+fn delays(snapshot: u64) -> Delays {
+    Delays {
+        volume: 0,
+        snapshot,
+        ..Delays::default()
     }
 }
 
@@ -367,6 +379,7 @@ fn denial_is_an_error_at_once() {
 #[test]
 fn an_interrupt_ends_the_waiting_and_what_was_begun_is_remembered() {
     let server = Server::new();
+    server.take_so_long(60_000);
     let lock = server.state.lock("ada").unwrap();
     let snapshots = server.snapshots(&lock, 7);
     let source = server.scan();
