@@ -17,6 +17,7 @@
 pub mod boot;
 pub mod cloud;
 mod config;
+pub mod deploy;
 // The one look at a disk: below the root of sysfs that it is given.
 #[cfg(feature = "device")]
 #[allow(clippy::disallowed_methods)]
@@ -27,6 +28,7 @@ mod marker;
 mod moment;
 mod path;
 mod pointer;
+mod retention;
 mod retry;
 #[cfg(test)]
 mod testing;
@@ -56,4 +58,5 @@ pub use pointer::{
 };
 #[cfg(feature = "sign")]
 pub use pointer::{SecretKey, SigningError};
+pub use retention::{Fate, Kept, Retention};
 pub use retry::{Backoff, Schedule};
