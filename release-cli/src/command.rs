@@ -5,11 +5,19 @@ mod deploy;
 mod desk;
 mod doctor;
 mod freeze;
+mod history;
+mod keygen;
 mod manual;
+mod password;
 mod plan;
+mod prune;
 mod pull;
+mod serve;
+mod setup;
+mod snapshot;
 mod status;
 mod thaw;
+mod unfinished;
 
 use std::ffi::OsString;
 use std::io;
@@ -25,6 +33,8 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::ui::{Screen, screen};
 use desk::Desk;
+pub(crate) use keygen::{Names as KeyNames, make as make_key};
+pub(crate) use pull::has_content;
 
 /// Does what was typed.
 pub(crate) fn run(argv: impl Iterator<Item = OsString>, environment: Environment) -> Exit {
@@ -65,12 +75,19 @@ fn do_verb(
     let config = args.global.config.as_deref();
     if !is_apart(&args.verb) {
         thaw::left_behind(config, &desk);
+        unfinished::tell(config, &desk);
     }
     match &args.verb {
         Verb::Deploy(args) => deploy::run(args, config, &desk),
         Verb::Plan(args) => plan::run(args, config, &desk),
         Verb::Status(args) => status::run(args, config, &desk),
         Verb::Pull(args) => pull::run(args, config, &desk),
+        Verb::Snapshot(args) => snapshot::run(args, config, &desk),
+        Verb::History(args) => history::run(args, config, &desk),
+        Verb::Prune(args) => prune::run(args, config, &desk),
+        Verb::Serve(args) => serve::run(args, config, &desk),
+        Verb::Setup(args) => setup::run(args, config, &desk),
+        Verb::Keygen(args) => keygen::run(args, config, &desk),
         Verb::Doctor(args) => doctor::run(args, config, &desk),
         Verb::Thaw(args) => thaw::run(args, config, &desk),
         Verb::Freeze(args) => freeze::run(args, config, &desk),

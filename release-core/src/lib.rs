@@ -28,6 +28,7 @@ mod marker;
 mod moment;
 mod path;
 mod pointer;
+mod retention;
 mod retry;
 #[cfg(test)]
 mod testing;
@@ -57,4 +58,5 @@ pub use pointer::{
 };
 #[cfg(feature = "sign")]
 pub use pointer::{SecretKey, SigningError};
+pub use retention::{Fate, Kept, Retention};
 pub use retry::{Backoff, Schedule};

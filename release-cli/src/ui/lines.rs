@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use release_core::Pointer;
+use release_core::cloud::{Snapshot, SnapshotState};
 use release_sync::{Event, HostReport, HostStatus, Monitor, Report};
 
 use super::canvas::{Canvas, Extent};
@@ -14,9 +16,15 @@ use super::paint::{Paint, Tone};
 use super::sink::Sink;
 use super::summary::Way;
 use super::words::{bytes, count, harmless, thousands, width};
-use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, examination, summary, words};
+use super::{
+    Chapter, Check, Claim, Conclusion, Health, Plans, Pruned, Screen, Started, examination,
+    snapshots, summary, words,
+};
 use crate::exit::Verdict;
 use crate::failure::Failure;
+use crate::serve::Served;
+use crate::setup::Standing;
+use crate::state::Entry;
 
 /// A host, or a scan, that takes long is heard of this often.
 const PACE: Duration = Duration::from_secs(5);
@@ -263,7 +271,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
             ),
             None => format!("pulling {}", run.source),
         };
-        if run.release.is_some() && self.live.is_none() {
+        if run.release.is_some() && !run.hosts.is_empty() && self.live.is_none() {
             text.push_str(&format!(", to {}", count(run.hosts.len() as u64, "host")));
         }
         if let Some(live) = &self.live {
@@ -280,6 +288,56 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
         let faults = report.hosts.iter();
         let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
         self.errors.hints(faults);
+    }
+
+    fn snapshot(&self, snapshot: &Snapshot, held: Option<Duration>) {
+        // Percents only now and then; where something ends, at once.
+        let is_pending = snapshot.state == SnapshotState::Pending && held.is_none();
+        if !is_pending || self.is_due(snapshot.id.as_str()) {
+            self.progress(Volume::Normal, &snapshots::progress(snapshot, held));
+        }
+    }
+
+    fn published(&self, pointer: &Pointer) {
+        self.progress(Volume::Normal, &snapshots::published(pointer));
+    }
+
+    fn concluded(&self, conclusion: &Conclusion<'_>) {
+        self.end_drawing();
+        self.result(&snapshots::concluded(conclusion));
+    }
+
+    fn prepared(&self, step: &'static str, standing: Standing, text: &str) {
+        let text = harmless(text);
+        let word = standing.as_str();
+        self.result(&format!("{word:<7}  {step:<17}  {text}\n"));
+    }
+
+    fn setup_over(&self, only_looked: bool, _: f64) {
+        if only_looked {
+            self.note("nothing was changed");
+        }
+    }
+
+    fn serving(&self, address: &str, directory: &str) {
+        self.note(&format!("serving {directory} at http://{address}/"));
+    }
+
+    fn served(&self, served: &Served) {
+        let Served {
+            peer,
+            request,
+            status,
+        } = served;
+        self.progress(Volume::Verbose, &format!("{peer}  {status}  {request}"));
+    }
+
+    fn history(&self, entries: &[Entry]) {
+        self.result(&summary::history(entries, self.canvas()));
+    }
+
+    fn pruned(&self, pruned: &Pruned<'_>) {
+        self.result(&summary::pruned(pruned, self.canvas()));
     }
 
     fn abandon(&self) {
