@@ -205,6 +205,8 @@ impl Server {
                 }
                 Ok(Event::Panicked) => return Err(Failure::panicked()),
                 Err(RecvTimeoutError::Timeout) if heard.elapsed() > self.silence => return Ok(()),
+                // Only now: what was said before, a commit say, is done.
+                Err(RecvTimeoutError::Timeout) if self.sender.has_ended() => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if headway
