@@ -13,6 +13,7 @@ mod filters;
 mod fleet;
 mod forced_command;
 mod frozen;
+mod inquiries;
 mod itemize;
 mod kill;
 mod login_shells;
