@@ -56,7 +56,7 @@ pub enum Event<'a> {
         files_done: u64,
         /// Files that were asked for, as far as is known.
         files_wanted: u64,
-        /// Bytes of content of those files that are done.
+        /// Bytes of content of those files, and of what has come of large ones.
         bytes_done: u64,
         /// Bytes of content of the files asked for.
         bytes_wanted: u64,

@@ -134,7 +134,8 @@ impl Board {
         let Some(title) = self.title.clone() else {
             return self.before_the_run(columns);
         };
-        let moved = self.hosts.iter().map(|row| row.bytes.0).sum();
+        let moved = self.hosts.iter().map(|row| row.bytes.0);
+        let moved = moved.fold(0, u64::saturating_add);
         let rate = self.speed.of(moved, now);
         let mut lines = vec![self.whole(&title, rate, columns)];
         let most = (extent.rows / 2).saturating_sub(2).min(MOST_LINES);

@@ -132,9 +132,10 @@ impl<'a> Visit<'a> {
                 let (files_wanted, bytes_wanted) = session.wanted();
                 self.run.monitor.event(Event::Progress {
                     host: &self.host.name,
-                    files_done: files,
+                    // A host's word, which is not believed beyond what it has asked for.
+                    files_done: files.min(files_wanted),
                     files_wanted,
-                    bytes_done: bytes,
+                    bytes_done: bytes.min(bytes_wanted),
                     bytes_wanted,
                 });
             }
