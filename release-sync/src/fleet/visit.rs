@@ -80,16 +80,16 @@ impl<'a> Visit<'a> {
         let mut session =
             Controller::new(goal.clone(), begin, Patience::of(options), Instant::now());
         let opening = session.opening();
+        let reached = reach::reach(self.host, options, agents, &opening, cancel)?;
+        if let Some(text) = reached.remark() {
+            self.remark(findings, text);
+        }
         let Reached {
             mut transport,
             agent_bytes,
-            noise,
             opened,
-        } = reach::reach(self.host, options, agents, &opening, cancel)?;
-        if !noise.is_empty() {
-            let said = crate::transport::harmless(&noise);
-            self.remark(findings, format!("its login shell prints: {said}"));
-        }
+            ..
+        } = reached;
         findings.asked = Some(Instant::now());
         // Said of this session alone, once it has staged.
         findings.unchanged = false;
