@@ -172,7 +172,9 @@ impl Fleet {
         let slots = Slots::new(self.options.parallel, run.cancel);
         let gate = Gate::new(self.hosts.len(), self.options.together);
         let hosts = self.each(|host| {
-            let report = Visit::new(host, run).change(goal, &gate, &slots);
+            // A host's time begins when its turn comes.
+            let place = slots.take();
+            let report = Visit::new(host, run).change(goal, &gate, &slots, place);
             run.monitor.event(Event::Finished { report: &report });
             report
         });
