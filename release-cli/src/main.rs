@@ -6,6 +6,7 @@
 mod args;
 mod command;
 mod context;
+mod descriptors;
 mod exit;
 mod failure;
 mod freeze;
