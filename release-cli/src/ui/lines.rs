@@ -236,7 +236,11 @@ impl<O: Write + Send, E: Write + Send> Monitor for Lines<O, E> {
 
 impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     fn note(&self, text: &str) {
-        self.progress(Volume::Terse, text);
+        self.progress(Volume::Terse, &harmless(text));
+    }
+
+    fn remark(&self, text: &str) {
+        self.progress(Volume::Normal, &harmless(&format!("note: {text}")));
     }
 
     fn ask(&self, question: &str) {
@@ -319,7 +323,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
 
     fn checked(&self, host: Option<&str>, checks: &[Check]) {
         let in_full = self.volume == Volume::Verbose;
-        self.result(&examination::place(host, checks, in_full, self.paint));
+        self.result(&examination::place(host, checks, in_full, self.canvas()));
     }
 
     fn examined(&self, health: &Health) {
