@@ -18,5 +18,6 @@ mod itemize;
 mod kill;
 mod login_shells;
 mod oddities;
+mod pull;
 mod releases;
 mod two_at_once;
