@@ -4,6 +4,7 @@
 //! with the engine, [`ui`] shows it, and [`exit`] says how it ended.
 
 mod args;
+mod cloud;
 mod command;
 mod context;
 mod descriptors;
@@ -11,6 +12,8 @@ mod exit;
 mod failure;
 mod freeze;
 mod interrupt;
+mod publish;
+mod snapshot;
 mod state;
 mod ui;
 
