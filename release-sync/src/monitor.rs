@@ -48,7 +48,8 @@ pub enum Event<'a> {
         /// The state that it is in now.
         state: HostState,
     },
-    /// A host's transfer went on. At most ten a second for each host.
+    /// A host's transfer went on. At most ten a second for each host. Of a pull only the bytes that have come
+    /// are known, as they crossed the transport; what is wanted is 0 then.
     Progress {
         /// The host's name.
         host: &'a str,

@@ -179,7 +179,7 @@ impl Board {
             |field: fn(&Row) -> u64| self.hosts.iter().map(field).fold(0, u64::saturating_add);
         let mut parts = vec![
             hosts,
-            part(sum(|row| row.bytes.0), sum(|row| row.bytes.1)),
+            amount(sum(|row| row.bytes.0), sum(|row| row.bytes.1)),
             format!("{}/s", bytes(rate)),
         ];
         let taken = |parts: &[String]| {
@@ -239,6 +239,7 @@ impl Board {
             Stage::In(HostState::Staging) if row.bytes.1 > 0 => {
                 row.transfer(columns.saturating_sub(width(&head)))
             }
+            Stage::In(HostState::Staging) if row.bytes.0 > 0 => vec![bytes(row.bytes.0)],
             _ if for_long >= LONG => vec![format!("for {} s", thousands(for_long.as_secs()))],
             _ => Vec::new(),
         };
@@ -327,6 +328,14 @@ impl Row {
             Stage::In(HostState::Staged | HostState::Committing) => STAGED_SHARE,
             Stage::In(_) => self.share().min(1.0) * STAGED_SHARE,
         }
+    }
+}
+
+/// How much has moved, of how much if that is known.
+fn amount(done: u64, wanted: u64) -> String {
+    match wanted {
+        0 if done > 0 => bytes(done),
+        _ => part(done, wanted),
     }
 }
 

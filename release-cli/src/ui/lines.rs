@@ -222,13 +222,16 @@ impl<O: Write + Send, E: Write + Send> Monitor for Lines<O, E> {
                 bytes_done,
                 bytes_wanted,
             } if self.is_due(host) => {
-                let text = format!(
-                    "staging    {} of {}, {} of {}",
-                    thousands(files_done),
-                    count(files_wanted, "file"),
-                    bytes(bytes_done),
-                    bytes(bytes_wanted),
-                );
+                let text = match bytes_wanted {
+                    0 => format!("receiving  {} so far", bytes(bytes_done)),
+                    _ => format!(
+                        "staging    {} of {}, {} of {}",
+                        thousands(files_done),
+                        count(files_wanted, "file"),
+                        bytes(bytes_done),
+                        bytes(bytes_wanted),
+                    ),
+                };
                 self.host_progress(Volume::Normal, host, &text);
             }
             Event::Note { host, text } => {
@@ -250,7 +253,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     }
 
     fn ask(&self, question: &str) {
-        self.errors.line(&harmless(question));
+        self.errors.question(question);
     }
 
     fn started(&self, run: &Started<'_>) {

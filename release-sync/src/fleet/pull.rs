@@ -136,7 +136,9 @@ impl Pull<'_> {
             latch: Latch::default(),
         };
         let mut carrier = Carrier::start(receiver, if opened { Vec::new() } else { opening })?;
-        let carried = carrier.carry(transport.as_mut(), options.silence, cancel);
+        let carried = carrier.carry(transport.as_mut(), options.silence, cancel, &|received| {
+            self.progress(received);
+        });
         (counts.bytes_sent, counts.bytes_received) = (carrier.sent, carrier.received);
         counts.agent_bytes = agent_bytes;
         transport.close();
@@ -172,6 +174,17 @@ impl Pull<'_> {
             carried?;
         }
         Ok(received)
+    }
+
+    /// How much there is to come only the receiver knows.
+    fn progress(&self, bytes_done: u64) {
+        self.monitor.event(Event::Progress {
+            host: &self.host.name,
+            files_done: 0,
+            files_wanted: 0,
+            bytes_done,
+            bytes_wanted: 0,
+        });
     }
 
     fn tell(&self, state: HostState) {
