@@ -13,6 +13,7 @@ mod failure;
 mod freeze;
 mod interrupt;
 mod publish;
+mod serve;
 mod snapshot;
 mod state;
 mod ui;
