@@ -1,6 +1,7 @@
 //! For people: progress and errors on standard error, results on standard output.
 
-use std::collections::HashMap;
+mod pace;
+
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,9 +25,7 @@ use crate::exit::Verdict;
 use crate::failure::Failure;
 use crate::serve::Served;
 use crate::state::Entry;
-
-/// A host, or a scan, that takes long is heard of this often.
-const PACE: Duration = Duration::from_secs(5);
+use pace::Pace;
 
 /// A table of so few rows is shown whole on any screen.
 const LEAST_ROWS: usize = 16;
@@ -56,15 +55,6 @@ pub(super) struct Lines<O, E> {
     /// What takes the place of lines about progress, on a terminal.
     live: Option<Live>,
     pace: Mutex<Pace>,
-}
-
-/// When something was last heard of each host; of the scan, under the empty name.
-#[derive(Debug, Default)]
-struct Pace {
-    heard: HashMap<String, Instant>,
-    /// Of the longest name.
-    width: usize,
-    way: Way,
 }
 
 impl<O: Write, E: Write> Lines<O, E> {
@@ -137,21 +127,8 @@ impl<O: Write, E: Write> Lines<O, E> {
         }
     }
 
-    /// Has nothing been heard of it for a while? The first time counts as being heard.
     fn is_due(&self, name: &str) -> bool {
-        let mut pace = self.pace();
-        let now = Instant::now();
-        match pace.heard.get_mut(name) {
-            None => {
-                pace.heard.insert(name.to_owned(), now);
-                false
-            }
-            Some(heard) if now.duration_since(*heard) < PACE => false,
-            Some(heard) => {
-                *heard = now;
-                true
-            }
-        }
+        self.pace().is_due(name, Instant::now())
     }
 
     fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
