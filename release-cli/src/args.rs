@@ -14,7 +14,7 @@ use clap_complete::Shell;
 
 pub(crate) use deploy::{DeployArgs, HostArgs, PlanArgs};
 pub(crate) use mistake::mistake;
-pub(crate) use publication::{KeygenArgs, SnapshotArgs};
+pub(crate) use publication::{Formatting, KeygenArgs, SetupArgs, SnapshotArgs};
 pub(crate) use pull::{PullArgs, Remote};
 pub(crate) use records::{HistoryArgs, PruneArgs, ServeArgs};
 
@@ -72,6 +72,7 @@ pub(crate) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
+    Setup(SetupArgs),
     Deploy(Box<DeployArgs>),
     Plan(Box<PlanArgs>),
     Status(StatusArgs),

@@ -13,6 +13,7 @@ mod plan;
 mod prune;
 mod pull;
 mod serve;
+mod setup;
 mod snapshot;
 mod status;
 mod thaw;
@@ -32,6 +33,8 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupts;
 use crate::ui::{Screen, screen};
 use desk::Desk;
+pub(crate) use keygen::{Names as KeyNames, make as make_key};
+pub(crate) use pull::has_content;
 
 /// Does what was typed.
 pub(crate) fn run(argv: impl Iterator<Item = OsString>, environment: Environment) -> Exit {
@@ -83,6 +86,7 @@ fn do_verb(
         Verb::History(args) => history::run(args, config, &desk),
         Verb::Prune(args) => prune::run(args, config, &desk),
         Verb::Serve(args) => serve::run(args, config, &desk),
+        Verb::Setup(args) => setup::run(args, config, &desk),
         Verb::Keygen(args) => keygen::run(args, config, &desk),
         Verb::Doctor(args) => doctor::run(args, config, &desk),
         Verb::Thaw(args) => thaw::run(args, config, &desk),

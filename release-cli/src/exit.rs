@@ -84,6 +84,7 @@ impl Exit {
             Failure::Freeze(error) if error.is_refusal() => Self::Refused,
             Failure::Snapshot(error) if error.is_refusal() => Self::Refused,
             Failure::Publish(error) if error.is_refusal() => Self::Refused,
+            Failure::Setup(error) if error.is_refusal() => Self::Refused,
             Failure::KeyExists(_) => Self::Refused,
             Failure::Freeze(_)
             | Failure::Snapshot(_)
@@ -91,6 +92,7 @@ impl Exit {
             | Failure::Cloud(_)
             | Failure::LocalCloud(_)
             | Failure::Serve(_)
+            | Failure::Setup(_)
             | Failure::NothingPublished(_)
             | Failure::Runtime(_)
             | Failure::KeyMaking(_)

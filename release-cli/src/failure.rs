@@ -10,6 +10,7 @@ use release_core::{ConfigError, ParseNameError, SigningError};
 use crate::freeze::FreezeError;
 use crate::publish::PublishError;
 use crate::serve::ServeError;
+use crate::setup::SetupError;
 use crate::snapshot::SnapshotError;
 
 /// The cause is in [`source`](std::error::Error::source), not in the text; exit codes, kinds and hints
@@ -77,6 +78,8 @@ pub(crate) enum Failure {
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("nothing is published in {}", .0.display())]

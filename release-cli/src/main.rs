@@ -13,6 +13,7 @@ mod freeze;
 mod interrupt;
 mod publish;
 mod serve;
+mod setup;
 mod snapshot;
 mod state;
 mod ui;

@@ -32,6 +32,7 @@ use crate::context::Environment;
 use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
 use crate::serve::Served;
+use crate::setup::Standing;
 use crate::state::Entry;
 use canvas::Extent;
 pub(crate) use check::{Check, Finding, Health};
@@ -67,6 +68,12 @@ pub(crate) trait Screen: Monitor + Send {
 
     /// A run that was started is over, and had nothing to do with hosts. In place of [`Screen::finished`].
     fn concluded(&self, conclusion: &Conclusion<'_>);
+
+    /// How a step of a setup stands.
+    fn prepared(&self, step: &'static str, standing: Standing, text: &str);
+
+    /// All steps of a setup were taken, or looked at.
+    fn setup_over(&self, only_looked: bool, seconds: f64);
 
     /// From now on a directory is served at an address.
     fn serving(&self, address: &str, directory: &str);

@@ -35,7 +35,7 @@ pub use retry::{Timer, persist};
 pub use snapshot::{NewSnapshot, Snapshot, SnapshotQuery, SnapshotState};
 pub use tags::{
     ClientToken, TAG_DEPLOY, TAG_FLEET, TAG_GENERATION, TAG_GROUP, TAG_INSTANCE, TAG_PUBLISHED,
-    TAG_RELEASE, Tags, tagged_generation, tagged_publication, tagged_release,
+    TAG_RELEASE, TAG_SOURCE, Tags, tagged_generation, tagged_publication, tagged_release,
 };
 pub use volume::{
     Attachment, AttachmentState, Encryption, NewVolume, Volume, VolumeKind, VolumeQuery,

@@ -1,8 +1,9 @@
-//! What `snapshot` and `keygen` are told.
+//! What `snapshot`, `setup` and `keygen` are told.
 
 use std::path::PathBuf;
 
-use clap::Args as Arguments;
+use clap::{Args as Arguments, ValueEnum};
+use release_core::InstanceId;
 
 use super::deploy::whole_number;
 
@@ -56,4 +57,66 @@ pub(crate) struct KeygenArgs {
     /// Put it behind a password, which is asked for, and then again by every command that publishes
     #[arg(long)]
     pub(crate) password: bool,
+}
+
+/// Prepares the release server: volume, file system, mount, key
+///
+/// Makes a volume for the source or takes the one that is there, attaches it to this instance, makes a file
+/// system on it if it is empty, mounts it at the source and adds it to fstab; makes the publish directory, the
+/// state directory and the signing key. What is done already is left as it is, so that it can be run again. A
+/// device that isn't empty is refused. Needs root.
+#[derive(Debug, Default, Arguments)]
+#[command(after_help = "\
+Examples:
+  release-cli setup --plan
+  release-cli setup --fleet web --size 20")]
+pub(crate) struct SetupArgs {
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Whose the volume is: the value of the tag `release-fleet` [default: the first group, else `release`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) fleet: Option<String>,
+    /// Size of a new volume, in GiB
+    #[arg(long, value_name = "GIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=16384))]
+    pub(crate) size: u32,
+    /// What is made on an empty volume
+    #[arg(long, value_name = "KIND", value_enum, default_value_t)]
+    pub(crate) file_system: Formatting,
+    /// Its label, for people
+    #[arg(long, value_name = "TEXT", default_value = "release", value_parser = label)]
+    pub(crate) label: String,
+    /// Take a file system that is on the volume as it is
+    #[arg(long)]
+    pub(crate) keep_file_system: bool,
+    /// Which instance this machine is; it mostly says so itself
+    #[arg(long, value_name = "ID")]
+    pub(crate) instance: Option<InstanceId>,
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+    /// Where devices are
+    #[arg(long, value_name = "DIR", hide = true, default_value = "/dev")]
+    pub(crate) dev: PathBuf,
+    /// The table of file systems
+    #[arg(long, value_name = "FILE", hide = true, default_value = "/etc/fstab")]
+    pub(crate) fstab: PathBuf,
+}
+
+/// A file system that can be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Formatting {
+    #[default]
+    Ext4,
+    Xfs,
+}
+
+/// XFS has room for twelve bytes.
+fn label(text: &str) -> Result<String, &'static str> {
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    match is_plain && (1..=12).contains(&text.len()) && !text.starts_with('-') {
+        true => Ok(text.to_owned()),
+        false => Err("it is 1 to 12 of letters, digits, `.`, `_` and `-`"),
+    }
 }

@@ -27,6 +27,7 @@ fn help_reads_well() {
         "prune",
         "serve",
         "keygen",
+        "setup",
         "doctor",
         "thaw",
         "demo",

@@ -44,16 +44,16 @@ pub(super) fn run(args: &KeygenArgs, config: Option<&Path>, desk: &Desk) -> Resu
 }
 
 /// The files of a pair of keys.
-pub(super) struct Names {
-    pub(super) secret: PathBuf,
-    pub(super) public: PathBuf,
+pub(crate) struct Names {
+    pub(crate) secret: PathBuf,
+    pub(crate) public: PathBuf,
     /// `release.key.pub`, which is where one looks who knows ssh-keygen: a link; `None` where that is the
     /// file itself.
     link: Option<PathBuf>,
 }
 
 impl Names {
-    pub(super) fn of(secret: &Path) -> Self {
+    pub(crate) fn of(secret: &Path) -> Self {
         let public = public_file(secret);
         let mut appended = secret.as_os_str().to_owned();
         appended.push(".pub");
@@ -66,7 +66,7 @@ impl Names {
     }
 
     /// Nothing may be there: also a link that leads nowhere is something.
-    fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         let names = [&self.secret, &self.public].into_iter().chain(&self.link);
         for path in names {
             match path.symlink_metadata() {
@@ -83,7 +83,7 @@ impl Names {
 }
 
 /// Makes the pair. Returns the public file's content.
-pub(super) fn make(names: &Names, password: Option<&str>) -> Result<String, Failure> {
+pub(crate) fn make(names: &Names, password: Option<&str>) -> Result<String, Failure> {
     let (key, secret) = SecretKey::generate(password).map_err(Failure::KeyMaking)?;
     let public = key.public_file().map_err(Failure::KeyMaking)?;
     write(&names.secret, 0o600, secret.as_bytes())?;

@@ -74,7 +74,7 @@ fn place(host: &Host) -> String {
 }
 
 /// Is there something that could be lost? Where that can't be told, there may be.
-pub(super) fn has_content(directory: &Path) -> bool {
+pub(crate) fn has_content(directory: &Path) -> bool {
     const OURS: [&str; 2] = [".release", "lost+found"];
     match fs::read_dir(directory) {
         Ok(mut entries) => entries.any(|entry| {

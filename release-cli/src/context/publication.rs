@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::Retention;
+use release_core::{CloudKind, FileSystem, Label, Retention};
 use release_sync::Options;
 
 use super::{Environment, File};
-use crate::args::ServeArgs;
+use crate::args::{Formatting, ServeArgs, SetupArgs};
 use crate::failure::Failure;
 use crate::freeze::Tenant;
+use crate::setup::Wanted;
 use crate::snapshot::{SnapshotSettings, Stillness, VolumeSettings};
 
 /// How long an answer is waited for where nothing is frozen meanwhile.
@@ -77,6 +78,46 @@ impl File {
         })
     }
 
+    /// The folder of a local cloud, if it is one.
+    pub(crate) fn local_root(&self) -> Option<PathBuf> {
+        let cloud = &self.config.cloud;
+        let root = cloud.root.as_ref()?;
+        (cloud.kind == CloudKind::Local).then(|| self.directory.join(root))
+    }
+
+    /// What a release server is to have.
+    pub(crate) fn setup(
+        &self,
+        args: &SetupArgs,
+        environment: &Environment,
+    ) -> Result<Wanted, Failure> {
+        let source = self.source(None, environment).ok_or(Failure::Unset {
+            what: "where the source is",
+            key: "source",
+        })?;
+        let first = self.config.cloud.groups.first();
+        let fleet = args.fleet.clone().or_else(|| Some(first?.to_string()));
+        Ok(Wanted {
+            volume: self.config.snapshot.volume.clone(),
+            fleet: fleet.unwrap_or_else(|| "release".to_owned()),
+            size_gib: args.size,
+            file_system: match args.file_system {
+                Formatting::Ext4 => FileSystem::Ext4,
+                Formatting::Xfs => FileSystem::Xfs,
+            },
+            label: Label::cut(&args.label),
+            keep: args.keep_file_system,
+            source,
+            user: self.config.ssh.user.clone(),
+            publication: self.publication()?,
+            state: self.state(environment).ok_or(Failure::NoStateHome)?,
+            instance: args.instance.clone(),
+            sys: args.cloud.sys.clone(),
+            dev: args.dev.clone(),
+            fstab: args.fstab.clone(),
+        })
+    }
+
     /// What is served, and where.
     pub(crate) fn serving(
         &self,
@@ -116,7 +157,7 @@ impl File {
             key: "snapshot.volume",
         })?;
         // On a local cloud a volume is a folder, and its file system everybody's.
-        let can_freeze = self.config.cloud.kind != release_core::CloudKind::Local;
+        let can_freeze = self.config.cloud.kind != CloudKind::Local;
         Ok(SnapshotSettings {
             volume: VolumeSettings {
                 volume,

@@ -82,6 +82,7 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             "nothing-published",
             "check `publish.directory`; a deploy or `release-cli snapshot` publishes",
         ),
+        Failure::Setup(error) => cloud::of_setup(error),
         Failure::Serve(error) => cloud::of_serving(error),
         Failure::KeyExists(_) => advice(
             "key-exists",

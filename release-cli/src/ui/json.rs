@@ -24,6 +24,7 @@ use super::{
 use crate::exit::{Exit, Overall, Verdict, of_failure};
 use crate::failure::Failure;
 use crate::serve::Served;
+use crate::setup::Standing;
 use crate::state::Entry;
 use body::{deployed, host, plan, result, status};
 
@@ -195,6 +196,16 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
         let mut events = self.events();
         events.run = None;
         events.send("finished", snapshots::concluded_event(conclusion));
+    }
+
+    fn prepared(&self, step: &'static str, standing: Standing, text: &str) {
+        let body = json!({"step": step, "state": standing.as_str(), "text": text});
+        self.events().send("setup", body);
+    }
+
+    fn setup_over(&self, _: bool, seconds: f64) {
+        let body = snapshots::setup_event(seconds);
+        self.events().send("finished", body);
     }
 
     fn serving(&self, address: &str, directory: &str) {

@@ -23,6 +23,7 @@ use super::{
 use crate::exit::Verdict;
 use crate::failure::Failure;
 use crate::serve::Served;
+use crate::setup::Standing;
 use crate::state::Entry;
 
 /// A host, or a scan, that takes long is heard of this often.
@@ -270,7 +271,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
             ),
             None => format!("pulling {}", run.source),
         };
-        if run.release.is_some() && self.live.is_none() {
+        if run.release.is_some() && !run.hosts.is_empty() && self.live.is_none() {
             text.push_str(&format!(", to {}", count(run.hosts.len() as u64, "host")));
         }
         if let Some(live) = &self.live {
@@ -304,6 +305,18 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     fn concluded(&self, conclusion: &Conclusion<'_>) {
         self.end_drawing();
         self.result(&snapshots::concluded(conclusion));
+    }
+
+    fn prepared(&self, step: &'static str, standing: Standing, text: &str) {
+        let text = harmless(text);
+        let word = standing.as_str();
+        self.result(&format!("{word:<7}  {step:<17}  {text}\n"));
+    }
+
+    fn setup_over(&self, only_looked: bool, _: f64) {
+        if only_looked {
+            self.note("nothing was changed");
+        }
     }
 
     fn serving(&self, address: &str, directory: &str) {

@@ -122,3 +122,14 @@ pub(super) fn pruned_event(pruned: &Pruned<'_>) -> Value {
         "seconds": pruned.seconds,
     })
 }
+
+/// The event `finished`.
+pub(super) fn setup_event(seconds: f64) -> Value {
+    json!({
+        "outcome": "ok",
+        "release": null,
+        "generation": null,
+        "hosts": [],
+        "seconds": seconds,
+    })
+}

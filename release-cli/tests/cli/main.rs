@@ -1,6 +1,7 @@
 //! The binary as it is typed: exit codes, and what goes where. Nothing here reaches a host.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod folder_cloud;
 mod output;
 mod place;
 

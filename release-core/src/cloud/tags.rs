@@ -19,6 +19,8 @@ pub const TAG_RELEASE: &str = "release-id";
 /// The deploy that a snapshot was made by: a text that no other deploy has, to find it by when the answer
 /// to its making was lost.
 pub const TAG_DEPLOY: &str = "release-deploy";
+/// Marks the volume that a fleet's source is on, so that `release-cli setup` finds it again.
+pub const TAG_SOURCE: &str = "release-source";
 /// The instance that a volume was made for, to find it by when release-boot was interrupted.
 pub const TAG_INSTANCE: &str = "release-instance";
 

@@ -8,6 +8,7 @@ use super::{Advice, advice, no_advice};
 use crate::exit::policy;
 use crate::publish::PublishError;
 use crate::serve::ServeError;
+use crate::setup::SetupError;
 use crate::snapshot::SnapshotError;
 
 pub(super) fn of_cloud(error: &CloudError) -> Advice {
@@ -94,6 +95,49 @@ pub(super) fn of_snapshot(error: &SnapshotError) -> Advice {
             "snapshot",
             "try again; if it stays so, ask AWS what is wrong with the volume",
         ),
+    }
+}
+
+pub(super) fn of_setup(error: &SetupError) -> Advice {
+    match error {
+        SetupError::Cloud(error) => of_cloud(error),
+        SetupError::NoInstance => advice("no-instance", "name it with --instance"),
+        SetupError::UnknownInstance(_) => advice(
+            "no-instance",
+            "check `cloud.region`, and whose the keys are",
+        ),
+        SetupError::NoVolume(_) => advice(
+            "no-volume",
+            "check `snapshot.volume`; without it one is looked for by its tags, or made",
+        ),
+        SetupError::OthersVolume { .. } => advice("others-volume", "name its fleet with --fleet"),
+        SetupError::Ambiguous { .. } => advice(
+            "ambiguous",
+            "name the one that is meant in `snapshot.volume`",
+        ),
+        SetupError::AttachedElsewhere { .. } => {
+            advice("attached-elsewhere", "detach it there, if that is meant")
+        }
+        SetupError::NoName | SetupError::Late { .. } => advice("attach", "run it again"),
+        SetupError::NotEmpty { .. } => advice(
+            "not-empty",
+            "if that is the release's file system, say --keep-file-system; if it can go, `wipefs --all` it",
+        ),
+        SetupError::Taken { .. } => advice(
+            "taken",
+            "name another directory in `source`, or move away what is there",
+        ),
+        SetupError::Program { .. } => advice(
+            "program",
+            "it is in Debian's util-linux, e2fsprogs or xfsprogs",
+        ),
+        SetupError::Partitions(_) => advice("partitions", "take a volume with one file system"),
+        SetupError::Mount { .. } | SetupError::Make { .. } | SetupError::Change { .. } => {
+            advice("setup", "run it as root")
+        }
+        SetupError::Sysfs(_) | SetupError::Device { .. } | SetupError::Failed { .. } => {
+            no_advice("setup")
+        }
     }
 }
 
