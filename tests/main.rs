@@ -18,4 +18,5 @@ mod kill;
 mod login_shells;
 mod oddities;
 mod releases;
+mod rollout;
 mod two_at_once;

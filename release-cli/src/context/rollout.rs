@@ -39,9 +39,14 @@ pub(crate) struct Route {
 
 #[derive(Clone, Debug)]
 enum Way {
-    Ssh { user: String, port: u16 },
+    Ssh {
+        user: String,
+        port: u16,
+    },
     /// By an agent on this machine, in the instance's folder.
-    Folder { agent: PathBuf },
+    Folder {
+        agent: PathBuf,
+    },
 }
 
 /// The longest and the shortest time from one listing to the next.
@@ -55,7 +60,10 @@ impl Route {
         let name = member.id.to_string();
         match (&self.way, cloud.local()) {
             (Way::Folder { agent }, Some(local)) => {
-                let below = self.destination.strip_prefix("/").unwrap_or(&self.destination);
+                let below = self
+                    .destination
+                    .strip_prefix("/")
+                    .unwrap_or(&self.destination);
                 Some(Host {
                     name,
                     destination: local.instance_root(&member.id).join(below),

@@ -9,7 +9,9 @@ use std::time::Duration;
 use release_core::cloud::{FleetMember, Standing, list_fleet};
 use release_core::deploy::{Deploy, Event, Publication, Sighting, Step};
 use release_core::{Moment, Pointer};
-use release_sync::{Cancel, Event as HostEvent, Fleet, Hold, Host, HostReport, HostState, Monitor, Source};
+use release_sync::{
+    Cancel, Event as HostEvent, Fleet, Hold, Host, HostReport, HostState, Monitor, Source,
+};
 
 use super::outcomes::attempt;
 use super::rollout::{Played, Tiding};
@@ -208,7 +210,9 @@ impl<'a> Conductor<'a> {
         } else {
             let text = one_line(&failure);
             let screen = &self.means.desk.screen;
-            screen.note(&format!("the instances can't be listed, which is tried again: {text}"));
+            screen.note(&format!(
+                "the instances can't be listed, which is tried again: {text}"
+            ));
         }
     }
 
@@ -218,7 +222,8 @@ impl<'a> Conductor<'a> {
         let Means { desk, source, .. } = self.means;
         let names: Vec<String> = self.machine.fates().map(|(name, _)| name.clone()).collect();
         if names.is_empty() {
-            desk.screen.note("there is no instance and no host: what is published is for those to come");
+            desk.screen
+                .note("there is no instance and no host: what is published is for those to come");
         }
         let deploy = state::Deploy {
             release: source.release(),
@@ -227,12 +232,20 @@ impl<'a> Conductor<'a> {
             by: self.means.snapshots.who,
             snapshot: None,
         };
-        if let Err(failure) = self.means.lock.begin(deploy, names.iter().map(String::as_str)) {
+        if let Err(failure) = self
+            .means
+            .lock
+            .begin(deploy, names.iter().map(String::as_str))
+        {
             desk.screen.failed(&failure);
             self.is_tidy = false;
         }
         let generation = self.means.snapshots.generation;
-        desk.start_names(source, generation, names.iter().map(String::as_str).collect());
+        desk.start_names(
+            source,
+            generation,
+            names.iter().map(String::as_str).collect(),
+        );
     }
 
     /// What the machine is told of a list, and how those on it are reached.
@@ -321,7 +334,9 @@ impl<'a> Conductor<'a> {
     ) where
         'a: 'scope,
     {
-        let hosts = names.iter().filter_map(|name| self.hosts.get(name).cloned());
+        let hosts = names
+            .iter()
+            .filter_map(|name| self.hosts.get(name).cloned());
         let options = self.means.rollout.job.options.clone();
         let fleet = match Fleet::new(hosts.collect(), options) {
             Ok(fleet) => fleet,
@@ -517,10 +532,14 @@ impl Monitor for Relay<'_> {
             HostEvent::Finished { report } => {
                 let attempt = attempt(report);
                 self.tell(Event::Ended(report.host.clone(), attempt));
-                if let (release_core::deploy::Attempt::Later, Some(error)) = (attempt, &report.error) {
+                if let (release_core::deploy::Attempt::Later, Some(error)) =
+                    (attempt, &report.error)
+                {
                     let text = one_line(error);
                     let host = release_core::escape(report.host.as_bytes());
-                    self.desk.screen.note(&format!("{host}: {text}; it is tried again"));
+                    self.desk
+                        .screen
+                        .note(&format!("{host}: {text}; it is tried again"));
                     return;
                 }
             }
@@ -529,4 +548,3 @@ impl Monitor for Relay<'_> {
         self.watch.event(event);
     }
 }
-

@@ -16,9 +16,11 @@ pub(super) fn attempt(report: &HostReport) -> Attempt {
 }
 
 /// One report a host, from what was tried in the order in which it was, and what that comes to.
+/// `is_interrupted`: hosts whose part was cancelled were so by a human, and not because the deploy failed.
 pub(super) fn of<'m>(
     fates: impl Iterator<Item = (&'m String, Fate)>,
     reports: Vec<HostReport>,
+    is_interrupted: bool,
 ) -> Vec<HostReport> {
     let mut known: BTreeMap<String, HostReport> = BTreeMap::new();
     for report in reports {
@@ -30,7 +32,10 @@ pub(super) fn of<'m>(
         known.insert(report.host.clone(), report);
     }
     fates
-        .map(|(host, fate)| settled(host, fate, known.remove(host)))
+        .map(|(host, fate)| {
+            let report = known.remove(host).unwrap_or_else(|| blank(host));
+            settled(fate, report, is_interrupted)
+        })
         .collect()
 }
 
@@ -64,23 +69,22 @@ fn sum(one: &Counts, other: &Counts) -> Counts {
     }
 }
 
-fn settled(host: &str, fate: Fate, report: Option<HostReport>) -> HostReport {
-    let report = report.unwrap_or_else(|| blank(host));
+fn settled(fate: Fate, report: HostReport, is_interrupted: bool) -> HostReport {
+    let is_cancelled = matches!(report.error, Some(Error::Cancelled));
     let outcome = match fate {
         Fate::Proven | Fate::Failed => report.outcome,
         Fate::Asleep => Outcome::Asleep,
         Fate::Booting => Outcome::Booting,
         Fate::Gone => Outcome::Gone,
-        Fate::Unproven => match &report.error {
-            // It was not the host's doing, and no time will mend it.
-            Some(Error::Cancelled) => report.outcome,
-            _ => Outcome::Deferred,
-        },
+        Fate::Unproven if is_cancelled && is_interrupted => report.outcome,
+        Fate::Unproven => Outcome::Deferred,
     };
     let is_of_host = matches!(fate, Fate::Proven | Fate::Failed | Fate::Unproven);
+    // Why the deploy was given up is said once, and not of each host.
+    let is_told = is_of_host && (is_interrupted || !is_cancelled);
     HostReport {
         outcome,
-        error: report.error.filter(|_| is_of_host),
+        error: report.error.filter(|_| is_told),
         ..report
     }
 }
@@ -117,7 +121,7 @@ mod tests {
 
     fn said(fate: Fate, reports: Vec<HostReport>) -> (Outcome, bool, u64) {
         let host = String::from("a");
-        let all = of([(&host, fate)].into_iter(), reports);
+        let all = of([(&host, fate)].into_iter(), reports, true);
         assert_eq!(all.len(), 1);
         let one = &all[0];
         (one.outcome, one.error.is_some(), one.counts.bytes_sent)
@@ -152,6 +156,16 @@ mod tests {
         assert_eq!(said(Fate::Unproven, tried), (Outcome::Deferred, false, 10));
         let tried = vec![report(Outcome::Failed, Some(Error::Cancelled))];
         assert_eq!(said(Fate::Unproven, tried), (Outcome::Failed, true, 10));
-        assert_eq!(said(Fate::Unproven, Vec::new()), (Outcome::Deferred, false, 0));
+        let nothing = said(Fate::Unproven, Vec::new());
+        assert_eq!(nothing, (Outcome::Deferred, false, 0));
+    }
+
+    #[test]
+    fn a_host_that_was_let_go_when_the_deploy_failed_has_not_failed_itself() {
+        let host = String::from("a");
+        let tried = vec![report(Outcome::Failed, Some(Error::Cancelled))];
+        let all = of([(&host, Fate::Unproven)].into_iter(), tried, false);
+        assert_eq!(all[0].outcome, Outcome::Deferred);
+        assert!(all[0].error.is_none());
     }
 }

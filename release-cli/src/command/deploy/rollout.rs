@@ -39,7 +39,9 @@ pub(super) fn run(args: &DeployArgs, file: &File, desk: &Desk) -> Result<Exit, F
         Some(unfinished) => unfinished.generation,
         None => {
             let seen = generations(cloud, &volume.fleet)?;
-            let seen = seen.into_iter().chain(current.as_ref().map(|it| it.generation));
+            let seen = seen
+                .into_iter()
+                .chain(current.as_ref().map(|it| it.generation));
             let generation = lock.allocate_after(seen)?;
             source.mark(generation)?;
             generation
@@ -148,10 +150,11 @@ impl End<'_> {
             return Err(played.failure.unwrap_or(Failure::Interrupted));
         }
         let release = self.means.source.release();
+        let is_interrupted = desk.interrupts.interrupted();
         let report = Report {
             release: Some(release),
             generation: self.generation,
-            hosts: outcomes::of(played.machine.fates(), played.reports),
+            hosts: outcomes::of(played.machine.fates(), played.reports, is_interrupted),
             work: release_sync::Work::default(),
             seconds: self.begin.elapsed().as_secs_f64(),
         };
@@ -161,7 +164,6 @@ impl End<'_> {
         }
         let (from, who) = (self.means.from, self.means.snapshots.who);
         let begun = self.means.watch.begun();
-        let is_interrupted = desk.interrupts.interrupted();
         let verdict = Verdict::of(Aim::Push, is_interrupted, &report, &begun);
         let is_changed = played.machine.has_committed() || played.pointer.is_some();
         let is_whole = played.ending == Ending::Complete && played.is_tidy;
@@ -195,10 +197,10 @@ impl Verdict {
             };
         }
         Self {
-            exit: match (failure, self.exit) {
-                (Some(failure), Exit::Done) => Exit::of_failure(failure),
-                (None, Exit::Done) => Exit::Failed,
-                (_, exit) => exit,
+            exit: match failure {
+                Some(failure) => Exit::of_failure(failure),
+                None if self.exit == Exit::Done => Exit::Failed,
+                None => self.exit,
             },
             overall: Overall::Failed,
         }
