@@ -1,5 +1,8 @@
 //! Carries out what the machine says is to be done, side by side, and tells it what came of it.
 
+mod publication;
+mod relay;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -7,30 +10,23 @@ use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use release_core::cloud::{FleetMember, Standing, list_fleet};
-use release_core::deploy::{Deploy, Event, Publication, Sighting, Step};
+use release_core::deploy::{Attempt, Deploy, Event, Fate, Sighting, Step};
 use release_core::{Moment, Pointer};
-use release_sync::{
-    Cancel, Event as HostEvent, Fleet, Hold, Host, HostReport, HostState, Monitor, Source,
-};
+use release_sync::{Cancel, Fleet, Hold, Host, HostReport, Source};
 
-use super::outcomes::attempt;
 use super::rollout::{Played, Tiding};
 use crate::cloud::now;
 use crate::command::desk::{Desk, Watch};
-use crate::command::snapshot::pointer;
 use crate::context::Rollout;
 use crate::failure::Failure;
 use crate::publish::Publisher;
-use crate::snapshot::{Shot, Snapshots, prune};
-use crate::state::{self, DeployLock, Unfinished};
+use crate::snapshot::{Shot, Snapshots};
+use crate::state::{self, DeployLock};
 use crate::ui::{count, one_line};
+use relay::Relay;
 
 /// How soon an interrupt is noticed.
 const NOTICE: Duration = Duration::from_millis(50);
-/// So far this machine's clock and the cloud's may be apart: NTP keeps both much closer. Who was launched within
-/// it is pushed to, though it may see to itself.
-const SKEW: Duration = Duration::from_secs(60);
-
 /// What a deploy is carried out with.
 pub(super) struct Means<'a> {
     pub(super) desk: &'a Desk,
@@ -293,15 +289,15 @@ impl<'a> Conductor<'a> {
                 let (cloud, begun) = (&means.rollout.cloud, now());
                 scope.spawn(move || {
                     let listed = cloud.run(list_fleet(cloud.port(), &cloud.wishes.groups));
-                    let _ = tell.send(Word::Listed(begun, listed.map_err(Failure::from)));
+                    say(&tell, Word::Listed(begun, listed.map_err(Failure::from)));
                 });
             }
             Step::Snapshot => {
-                scope.spawn(move || tell.send(Word::Shot(snapshots.start(source))));
+                scope.spawn(move || say(&tell, Word::Shot(snapshots.start(source))));
             }
             Step::Await => {
                 if let Some(shot) = self.shot.clone() {
-                    scope.spawn(move || tell.send(Word::Awaited(snapshots.finish(shot, source))));
+                    scope.spawn(move || say(&tell, Word::Awaited(snapshots.finish(shot, source))));
                 }
             }
             Step::Stage(names) => {
@@ -343,7 +339,7 @@ impl<'a> Conductor<'a> {
             Err(error) => {
                 self.fail(error.into());
                 for name in names {
-                    let event = Event::Ended(name.clone(), release_core::deploy::Attempt::Failed);
+                    let event = Event::Ended(name.clone(), Attempt::Failed);
                     self.machine.handle(event, now());
                 }
                 return;
@@ -367,125 +363,13 @@ impl<'a> Conductor<'a> {
         });
     }
 
-    fn record(&mut self, hosts: Vec<String>) {
-        let means = self.means;
-        let written = means.lock.set_unfinished(&Unfinished {
-            generation: means.snapshots.generation,
-            release: means.source.release(),
-            snapshot: self.shot.as_ref().map(|shot| shot.snapshot.id.clone()),
-            published: self.machine.published().map(|publication| publication.at),
-            by: means.snapshots.who.to_owned(),
-            since: self.since,
-            hosts,
-        });
-        let event = match written {
-            Ok(()) => Event::Recorded,
-            Err(failure) => {
-                self.fail(failure);
-                Event::NotRecorded
-            }
-        };
-        self.machine.handle(event, now());
-    }
-
-    fn publish(&mut self) {
-        let event = match self.try_to_publish() {
-            Ok(at) => Event::Published(publication(at, self.means)),
-            Err(failure) => {
-                self.fail(failure);
-                Event::NotPublished
-            }
-        };
-        self.machine.handle(event, now());
-    }
-
-    fn try_to_publish(&mut self) -> Result<Moment, Failure> {
-        let Means {
-            desk,
-            snapshots,
-            source,
-            publisher,
-            ..
-        } = self.means;
-        let shot = self.shot.as_ref().ok_or(Failure::Interrupted)?;
-        let pointer = pointer(
-            snapshots.cloud,
-            snapshots.volume,
-            shot,
-            source.release(),
-            snapshots.generation,
-            snapshots.who,
-        )?;
-        let published = publisher.publish(pointer)?;
-        desk.screen.published(&published.pointer);
-        if let Some(fault) = &published.fault {
-            desk.screen.note(&format!("warning: {}", one_line(fault)));
-            self.is_tidy = false;
-        }
-        if let Err(failure) = snapshots.published(shot, snapshots.generation, published.at) {
-            desk.screen.failed(&failure);
-            self.is_tidy = false;
-        }
-        self.pointer = Some(published.pointer);
-        // The record that is there says that nothing was published: a crash from here on is to be resumed.
-        self.rewrite_record(published.at);
-        Ok(published.at)
-    }
-
-    /// What can't be written now leaves a record that says less, and the next deploy does more than it has to.
-    fn rewrite_record(&self, at: Moment) {
-        let Ok(Some(record)) = self.means.snapshots.state.unfinished() else {
-            return;
-        };
-        let record = Unfinished {
-            published: Some(at),
-            ..record
-        };
-        if let Err(failure) = self.means.lock.set_unfinished(&record) {
-            self.means.desk.screen.failed(&failure);
-        }
-    }
-
-    fn discard(&mut self) {
-        if let Some(shot) = self.shot.take()
-            && let Err(failure) = self.means.snapshots.discard(&shot)
-        {
-            // It stands in the ledger: the next command sees to it.
-            self.means.desk.screen.failed(&failure);
-        }
-        self.machine.handle(Event::Discarded, now());
-    }
-
-    fn forget(&mut self) {
-        if let Err(failure) = self.means.lock.clear_unfinished() {
-            self.means.desk.screen.failed(&failure);
-            self.is_tidy = false;
-        }
-        self.machine.handle(Event::Forgotten, now());
-    }
-
-    fn retain(&mut self) {
-        let Means {
-            rollout, snapshots, ..
-        } = self.means;
-        if let Some(pointer) = &self.pointer {
-            let retention = rollout.job.snapshots.retention;
-            let fleet = &snapshots.volume.fleet;
-            if let Err(failure) = prune(snapshots.cloud, fleet, pointer, retention, false) {
-                self.means.desk.screen.failed(&failure);
-                self.is_tidy = false;
-            }
-        }
-        self.machine.handle(Event::Retained, now());
-    }
-
     /// Says for whom the deploy is still waiting, when that has changed.
     fn note_awaited(&mut self) {
         if self.machine.published().is_none() {
             return;
         }
         let fates = self.machine.fates();
-        let open = fates.filter(|(_, fate)| *fate == release_core::deploy::Fate::Unproven);
+        let open = fates.filter(|(_, fate)| *fate == Fate::Unproven);
         let open = open.count();
         if open != self.awaited && open > 0 {
             let hosts = count(open as u64, "host");
@@ -496,55 +380,7 @@ impl<'a> Conductor<'a> {
     }
 }
 
-/// A fleet in a folder has this machine's clock.
-fn publication(at: Moment, means: &Means<'_>) -> Publication {
-    match means.rollout.cloud.local() {
-        Some(_) => Publication::at(at),
-        None => Publication {
-            at,
-            earliest: at.before(SKEW),
-            latest: at.after(SKEW),
-        },
-    }
-}
-
-/// Tells the machine of hosts, and the screen of what is final.
-struct Relay<'a> {
-    watch: &'a Watch<'a>,
-    desk: &'a Desk,
-    sender: Sender<Word>,
-}
-
-impl Relay<'_> {
-    fn tell(&self, event: Tiding) {
-        // Whoever is not there any more needn't be told.
-        let _ = self.sender.send(Word::Host(event));
-    }
-}
-
-impl Monitor for Relay<'_> {
-    fn event(&self, event: HostEvent<'_>) {
-        match event {
-            HostEvent::State {
-                host,
-                state: HostState::Staged,
-            } => self.tell(Event::Staged(host.to_owned())),
-            HostEvent::Finished { report } => {
-                let attempt = attempt(report);
-                self.tell(Event::Ended(report.host.clone(), attempt));
-                if let (release_core::deploy::Attempt::Later, Some(error)) =
-                    (attempt, &report.error)
-                {
-                    let text = one_line(error);
-                    let host = release_core::escape(report.host.as_bytes());
-                    self.desk
-                        .screen
-                        .note(&format!("{host}: {text}; it is tried again"));
-                    return;
-                }
-            }
-            _ => {}
-        }
-        self.watch.event(event);
-    }
+/// Whoever is not there any more needn't be told.
+fn say(sender: &Sender<Word>, word: Word) {
+    let _ = sender.send(word);
 }
