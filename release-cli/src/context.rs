@@ -19,6 +19,7 @@ use crate::failure::Failure;
 pub(crate) use cloud::CloudFlags;
 pub(crate) use environment::Environment;
 pub(crate) use publication::{Publication, Snapshotting};
+pub(crate) use rollout::Rollout;
 
 /// What `deploy` and `plan` need.
 #[derive(Debug)]
@@ -120,15 +121,12 @@ impl File {
         })
     }
 
-    /// The file, overridden by the flags of `deploy`.
+    /// The file, overridden by the flags of a `deploy` that only pushes.
     pub(crate) fn deployment(
         self,
         args: &DeployArgs,
         environment: &Environment,
     ) -> Result<Deployment, Failure> {
-        if !args.no_snapshot {
-            return Err(Failure::NothingToSnapshot);
-        }
         self.plan(args, environment)
     }
 
@@ -148,7 +146,7 @@ impl File {
         let mut options = self.options(environment)?;
         override_options(&mut options, args);
         let hosts = self.hosts(&args.hosts, args.dest.as_deref(), environment)?;
-        self.check_rollout(args, hosts.len())?;
+        self.check_push(args, hosts.len())?;
         Ok(Deployment {
             source,
             hosts,

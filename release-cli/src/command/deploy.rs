@@ -1,4 +1,8 @@
-//! `deploy`: makes every host's destination equal to the source.
+//! `deploy`: makes every host's destination equal to the source; with a cloud, publishes it too.
+
+mod conductor;
+mod outcomes;
+mod rollout;
 
 mod patience;
 
@@ -23,6 +27,13 @@ const RETRY_LOCKED: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
     let file = File::load(config, &desk.environment)?;
+    match args.no_snapshot {
+        true => push(args, file, desk),
+        false => rollout::run(args, &file, desk),
+    }
+}
+
+fn push(args: &DeployArgs, file: File, desk: &Desk) -> Result<Exit, Failure> {
     let mut deployment = file.deployment(args, &desk.environment)?;
     // Made first, since it checks what was configured: nothing is waited for in vain.
     Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
@@ -46,6 +57,7 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
         generation,
         source: &from,
         by: &operator,
+        snapshot: None,
     };
 
     let push = Push {

@@ -116,6 +116,12 @@ impl Desk {
 
     /// Tells that a run begins.
     pub(super) fn start(&self, source: &Source, generation: Generation, hosts: &[Host]) {
+        let names = hosts.iter().map(|host| host.name.as_str());
+        self.start_names(source, generation, names.collect());
+    }
+
+    /// The same, of hosts of which only the names are known.
+    pub(super) fn start_names(&self, source: &Source, generation: Generation, hosts: Vec<&str>) {
         let (files, bytes) = source.manifest().totals();
         let release = Travelling {
             id: source.release(),
@@ -126,7 +132,7 @@ impl Desk {
         self.screen.started(&Started {
             release: Some(release),
             source: harmless_path(source.directory()),
-            hosts: hosts.iter().map(|host| host.name.as_str()).collect(),
+            hosts,
         });
         self.note_source(source);
     }

@@ -40,6 +40,15 @@ impl File {
             .collect()
     }
 
+    /// All hosts of the file.
+    pub(super) fn all_hosts(
+        &self,
+        destination: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Vec<Host>, Failure> {
+        self.hosts(&HostArgs::default(), destination, environment)
+    }
+
     fn host(
         &self,
         host: &HostConfig,
