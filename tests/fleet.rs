@@ -15,7 +15,7 @@ use release_tests::tree;
 use tempfile::TempDir;
 
 /// Hosts with nothing wrong about them.
-const GOOD: usize = 19;
+const GOOD: usize = 17;
 
 /// How long a connection may take in this fleet, and how long a host may be silent: longer than the five
 /// seconds after which a good one says that it is alive.
@@ -56,7 +56,7 @@ const fn bad(
     }
 }
 
-const BAD: [Bad; 12] = [
+const BAD: [Bad; 14] = [
     bad("dead", "deferred", "can't connect", "is up"),
     bad(
         "refusing",
@@ -69,6 +69,12 @@ const BAD: [Bad; 12] = [
         "mute-command",
         "failed",
         "while starting the agent",
+        "ssh.connect_timeout",
+    ),
+    bad(
+        "stalled-upload",
+        "failed",
+        "silent for 5 s while running a command",
         "ssh.connect_timeout",
     ),
     bad(
@@ -100,6 +106,12 @@ const BAD: [Bad; 12] = [
         "failed",
         "the host was silent for",
         "sync.silence",
+    ),
+    bad(
+        "stuck-late",
+        "failed",
+        "got no further for 25 s while committing",
+        "sync.stall",
     ),
     bad("babbling", "failed", "the host says: … / y / y", "ssh.user"),
     bad("flooding", "failed", "broke the protocol", "release-agent"),
@@ -252,8 +264,9 @@ fn time(run: &Run) -> Duration {
 }
 
 /// Lines that stall and one that is slow. The first stalls before the agent has the manifest, the second
-/// amid the content, the third while the agent asks for it.
+/// amid the content, the third while the agent asks for it, the fourth amid the agent itself.
 fn spoil_lines(field: &mut Field) -> Vec<Proxy> {
+    field.serve(&[String::from("stalled-upload")], SshdOptions::default());
     let stall = |direction, bytes| ProxyOptions {
         stall: Some((direction, bytes)),
         ..ProxyOptions::default()
@@ -266,6 +279,7 @@ fn spoil_lines(field: &mut Field) -> Vec<Proxy> {
         ("stalled-early", stall(Direction::Up, 8_000)),
         ("stalled-midway", stall(Direction::Up, 4 << 20)),
         ("stalled-answers", stall(Direction::Down, 5_000)),
+        ("stalled-upload", stall(Direction::Up, 300_000)),
         (SLOW, rate),
     ]
     .map(|(name, options)| field.through(name, options))
@@ -292,6 +306,13 @@ fn add_hopeless(field: &mut Field) -> TcpListener {
     field.force(
         "stuck",
         &format!("{greeting}; while {working}; do sleep 1; done"),
+    );
+    // Its disk hangs once all is staged.
+    let agent = release_tests::cli::agent();
+    let hang = "strace -f -qqq -o /dev/null -e trace=syncfs -e inject=syncfs:delay_enter=100000000";
+    field.force(
+        "stuck-late",
+        &format!("exec {hang} {} serve", agent.display()),
     );
     field.force("babbling", "exec yes");
     // Frames that are as they should be, and mean that it is alive.

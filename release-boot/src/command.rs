@@ -10,7 +10,9 @@ use release_core::boot::{Boot, Orders};
 use release_core::{
     BootConfig, BootError, BootSettings, ConfigError, KeyError, KeySource, OnFailure, PublicKey,
 };
-use tokio::time::{Instant, timeout_at};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::args::{Args, ArgsError, HELP, Verb};
 use crate::drive::Driver;
@@ -144,6 +146,14 @@ fn boot(config: &BootConfig, environment: &Environment) -> Result<Exit, Misuse> 
     let mut screen = Screen::new(config.json);
     let deadline = deadline(&screen, config.deadline);
     runtime()?.block_on(async {
+        let lock = timeout_at(deadline, turn(&config.root)).await;
+        let _turn = match lock {
+            Ok(lock) => lock?,
+            Err(_) => {
+                let why = "the deadline passed: another release-boot is at work".to_owned();
+                return Ok(homeless(config, &mut screen, (Exit::Late, why)));
+            }
+        };
         let net = Net::new(authorities).map_err(machine)?;
         let places = config.pointers.clone();
         let reader = Reader::new(net.client.clone(), places, key, config.allow_unsigned);
@@ -158,6 +168,23 @@ fn boot(config: &BootConfig, environment: &Environment) -> Result<Exit, Misuse> 
         };
         Ok(homeless(config, &mut screen, failure))
     })
+}
+
+/// Waits for its turn: one at a time for each root. The lock is on the directory itself, which is there even where
+/// nothing can be written, and ends with the process.
+async fn turn(root: &Path) -> Result<fs::File, Misuse> {
+    let open = |source: io::Error| Misuse::File {
+        path: root.to_owned(),
+        source,
+    };
+    let directory = fs::File::open(root).map_err(open)?;
+    while let Err(error) = flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+        if error != Errno::WOULDBLOCK {
+            return Err(open(error.into()));
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    Ok(directory)
 }
 
 /// It ended before it began.

@@ -29,6 +29,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Color, Global, Verb, mistake};
 use crate::context::Environment;
+use crate::descriptors;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
@@ -48,6 +49,7 @@ pub(crate) fn run(argv: impl Iterator<Item = OsString>, environment: Environment
         // It has no screen, and nobody waits for its end.
         return freeze::watch(limit);
     }
+    descriptors::raise_limit();
     let screen = screen(&args.global, &environment, matches!(args.verb, Verb::Demo));
     let _last_words = LastWords(Arc::clone(&screen));
     let exit = do_verb(&args, environment, &screen).unwrap_or_else(|failure| {

@@ -7,6 +7,7 @@ mod args;
 mod cloud;
 mod command;
 mod context;
+mod descriptors;
 mod exit;
 mod failure;
 mod freeze;

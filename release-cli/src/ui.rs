@@ -50,6 +50,9 @@ pub(crate) trait Screen: Monitor + Send {
     /// Something worth knowing that belongs to no host.
     fn note(&self, text: &str);
 
+    /// Something worth knowing of what is given out, which is no fault.
+    fn remark(&self, text: &str);
+
     /// Asks something that is answered on standard input.
     fn ask(&self, question: &str);
 

@@ -18,6 +18,7 @@ mod fault;
 mod latch;
 mod limits;
 mod look;
+mod probe;
 mod seen;
 mod stage;
 mod streams;
@@ -205,6 +206,8 @@ impl Server {
                 }
                 Ok(Event::Panicked) => return Err(Failure::panicked()),
                 Err(RecvTimeoutError::Timeout) if heard.elapsed() > self.silence => return Ok(()),
+                // Only now: what was said before, a commit say, is done.
+                Err(RecvTimeoutError::Timeout) if self.sender.has_ended() => return Ok(()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if headway

@@ -205,7 +205,9 @@ impl Fleet {
         let started = Instant::now();
         let slots = Slots::new(self.options.parallel, run.cancel);
         let hosts = self.each(|host| {
-            let report = Visit::new(host, run).change(goal, gate, &slots);
+            // A host's time begins when its turn comes.
+            let place = slots.take();
+            let report = Visit::new(host, run).change(goal, gate, &slots, place);
             run.monitor.event(Event::Finished { report: &report });
             report
         });

@@ -48,7 +48,8 @@ pub enum Event<'a> {
         /// The state that it is in now.
         state: HostState,
     },
-    /// A host's transfer went on. At most ten a second for each host.
+    /// A host's transfer went on. At most ten a second for each host. Of a pull only the bytes that have come
+    /// are known, as they crossed the transport; what is wanted is 0 then.
     Progress {
         /// The host's name.
         host: &'a str,
@@ -56,7 +57,7 @@ pub enum Event<'a> {
         files_done: u64,
         /// Files that were asked for, as far as is known.
         files_wanted: u64,
-        /// Bytes of content of those files that are done.
+        /// Bytes of content of those files, and of what has come of large ones.
         bytes_done: u64,
         /// Bytes of content of the files asked for.
         bytes_wanted: u64,

@@ -212,6 +212,11 @@ impl Ec2 {
         calls.filter(|call| call.action == action).count()
     }
 
+    /// Forgets which volume was made by which token, as EC2 does after some time.
+    pub fn forget_tokens(&self) {
+        self.world().tokens.clear();
+    }
+
     /// Forgets the calls so far.
     pub fn forget_calls(&self) {
         self.0.shared.log().calls.clear();

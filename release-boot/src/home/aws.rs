@@ -34,7 +34,7 @@ pub(super) async fn find(
         ));
     }
     let ours = net.authorities.as_deref().map(Trust::of_pem).transpose()?;
-    let cloud = AwsCloud::new(&AwsOptions {
+    let options = AwsOptions {
         endpoint: environment.endpoint.clone(),
         credentials: AwsCredentials::Of(Arc::new(OfRole(imds))),
         trust: ours.iter().fold(Trust::web(), Trust::and),
@@ -42,9 +42,9 @@ pub(super) async fn find(
         limits: limits(),
         clock_offset: facts.clock_offset,
         ..AwsOptions::new(facts.identity.region.clone())
-    });
+    };
     Ok(Home {
-        cloud: Box::new(cloud.await),
+        cloud: Box::new(AwsCloud::new(&options).await),
         machine: Box::new(Kernel::new(Layout::of(config))),
         identity: facts.identity,
         destiny: facts.destiny,

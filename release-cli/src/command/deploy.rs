@@ -1,10 +1,14 @@
 //! `deploy`: makes every host's destination equal to the source.
 
+mod patience;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use release_sync::{Error, Fleet, Generation, Host, HostReport, Outcome, Report, Source};
+
+use patience::Patience;
 
 use super::desk::{Deadline, Desk, Watch, harmless_path, retain_failed};
 use super::pull::has_content;
@@ -22,7 +26,7 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
     let mut deployment = file.deployment(args, &desk.environment)?;
     // Made first, since it checks what was configured: nothing is waited for in vain.
     Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
-    desk.note_unasked(&deployment);
+    desk.note_doubts(&deployment);
     let deadline = Deadline::after(deployment.lock_wait);
     let state = State::open(deployment.state()?)?;
     let lock = desk.lock(&state, deadline)?;
@@ -87,8 +91,9 @@ impl Push<'_> {
         prepare: impl FnOnce() -> Result<Source, Failure>,
     ) -> Result<(Source, Report), Failure> {
         let begin = Instant::now();
+        let patience = Patience::new(&self.watch, deadline);
         self.desk.interrupts.cancels(fleet.cancel_handle());
-        let (source, mut report) = fleet.push_when_ready(self.generation, &self.watch, prepare)?;
+        let (source, mut report) = fleet.push_when_ready(self.generation, &patience, prepare)?;
         loop {
             let locked = self.locked(&report);
             if locked.is_empty() || deadline.has_passed() {
@@ -101,10 +106,11 @@ impl Push<'_> {
                 break;
             };
             self.desk.interrupts.cancels(fleet.cancel_handle());
-            let again = fleet.push(&source, self.generation, &self.watch);
+            let again = fleet.push(&source, self.generation, &patience);
             replace(&mut report.hosts, again.hosts);
             report.seconds = begin.elapsed().as_secs_f64();
         }
+        patience.end(&report);
         Ok((source, report))
     }
 

@@ -1,6 +1,6 @@
 //! What every verb has at hand.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::stdin;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use release_core::escape;
 use release_sync::{
-    Event, Generation, Host, HostReport, HostState, Monitor, Options, Outcome, Report, Source, scan,
+    Event, Generation, Host, HostReport, HostState, Monitor, Options, Outcome, Reach, Report,
+    Source, scan,
 };
 
 use crate::context::{Deployment, Environment};
@@ -72,8 +73,14 @@ impl Desk {
             .without_output(report.hosts.iter().any(is_change))
     }
 
-    /// Says what the file asks for and nobody looks at.
-    pub(super) fn note_unasked(&self, deployment: &Deployment) {
+    /// Says what of a deployment is likely to be a mistake.
+    pub(super) fn note_doubts(&self, deployment: &Deployment) {
+        if let Some([one, other]) = twins(&deployment.hosts) {
+            self.screen.note(&format!(
+                "warning: {one} and {other} are one directory of one host: while one deploys to it, the other \
+                 finds it locked"
+            ));
+        }
         if let Some(groups) = &deployment.unasked {
             self.screen.note(&format!(
                 "note: with `cloud.kind = \"none\"` nobody asks for the instances of {groups}; the hosts are \
@@ -121,6 +128,14 @@ impl Desk {
             source: harmless_path(source.directory()),
             hosts: hosts.iter().map(|host| host.name.as_str()).collect(),
         });
+        self.note_source(source);
+    }
+
+    /// Says what of a source is not given out, and the like.
+    pub(super) fn note_source(&self, source: &Source) {
+        for note in source.notes() {
+            self.screen.remark(note);
+        }
     }
 }
 
@@ -138,6 +153,21 @@ pub(super) fn retain_failed(
             .note("no host's last deploy failed: there is nothing to try again");
     }
     Ok(())
+}
+
+/// Two hosts that are the same place, as far as can be told from here.
+fn twins(hosts: &[Host]) -> Option<[&str; 2]> {
+    let mut places = HashMap::new();
+    hosts.iter().find_map(|host| {
+        let Reach::Ssh(target) = &host.reach else {
+            return None;
+        };
+        // Behind another command the same address may be another machine.
+        let proxy = target.ssh.as_ref().map(|ssh| &ssh.proxy_command);
+        let place = (&target.address, target.port, proxy, &host.destination);
+        let first = places.insert(place, &host.name)?;
+        Some([&**first, &*host.name])
+    })
 }
 
 /// A path as it may be shown.

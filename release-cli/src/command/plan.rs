@@ -17,12 +17,13 @@ pub(super) fn run(args: &PlanArgs, config: Option<&Path>, desk: &Desk) -> Result
     let begin = Instant::now();
     let file = File::load(config, &desk.environment)?;
     let mut deployment = file.plan(&args.deploy, &desk.environment)?;
-    desk.note_unasked(&deployment);
+    desk.note_doubts(&deployment);
     if args.deploy.retry_failed {
         retain_failed(desk, &State::at(deployment.state()?), &mut deployment.hosts)?;
     }
     let fleet = Fleet::new(deployment.hosts, deployment.options.clone())?;
     let source = desk.scan(&deployment.source, &deployment.options)?;
+    desk.note_source(&source);
     desk.interrupts.cancels(fleet.cancel_handle());
     let hosts = fleet.plan(&source, args.itemize, &*desk.screen);
     let exit = Exit::of_plans(desk.interrupts.interrupted(), &hosts);

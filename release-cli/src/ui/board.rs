@@ -134,7 +134,8 @@ impl Board {
         let Some(title) = self.title.clone() else {
             return self.before_the_run(columns);
         };
-        let moved = self.hosts.iter().map(|row| row.bytes.0).sum();
+        let moved = self.hosts.iter().map(|row| row.bytes.0);
+        let moved = moved.fold(0, u64::saturating_add);
         let rate = self.speed.of(moved, now);
         let mut lines = vec![self.whole(&title, rate, columns)];
         let most = (extent.rows / 2).saturating_sub(2).min(MOST_LINES);
@@ -178,7 +179,7 @@ impl Board {
             |field: fn(&Row) -> u64| self.hosts.iter().map(field).fold(0, u64::saturating_add);
         let mut parts = vec![
             hosts,
-            part(sum(|row| row.bytes.0), sum(|row| row.bytes.1)),
+            amount(sum(|row| row.bytes.0), sum(|row| row.bytes.1)),
             format!("{}/s", bytes(rate)),
         ];
         let taken = |parts: &[String]| {
@@ -238,6 +239,7 @@ impl Board {
             Stage::In(HostState::Staging) if row.bytes.1 > 0 => {
                 row.transfer(columns.saturating_sub(width(&head)))
             }
+            Stage::In(HostState::Staging) if row.bytes.0 > 0 => vec![bytes(row.bytes.0)],
             _ if for_long >= LONG => vec![format!("for {} s", thousands(for_long.as_secs()))],
             _ => Vec::new(),
         };
@@ -326,6 +328,14 @@ impl Row {
             Stage::In(HostState::Staged | HostState::Committing) => STAGED_SHARE,
             Stage::In(_) => self.share().min(1.0) * STAGED_SHARE,
         }
+    }
+}
+
+/// How much has moved, of how much if that is known.
+fn amount(done: u64, wanted: u64) -> String {
+    match wanted {
+        0 if done > 0 => bytes(done),
+        _ => part(done, wanted),
     }
 }
 

@@ -41,6 +41,15 @@ impl<E: Write> Errors<E> {
         let _ = err.write_all(format!("{text}\n").as_bytes());
     }
 
+    /// A question, broken where the terminal ends.
+    pub(super) fn question(&self, text: &str) {
+        let text = harmless(text);
+        match (self.columns)() {
+            None => self.line(&text),
+            Some(columns) => self.line(&wrap(&text, columns, 0).join("\n")),
+        }
+    }
+
     /// Lines that begin with a word in colour, broken where the terminal ends.
     fn say(&self, tone: Tone, word: &str, text: &str) {
         const INDENT: &str = "  ";
@@ -188,6 +197,7 @@ mod tests {
             errors.host("web-1.production.example.internal", &error);
             errors.hints([("web-1", &error)].into_iter());
         }
+        errors.question(&"Is that meant? ".repeat(9));
         let text = String::from_utf8(errors.into_inner()).unwrap();
         assert!(text.lines().count() > 50);
         for line in text.lines() {

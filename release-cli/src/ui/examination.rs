@@ -1,11 +1,19 @@
 //! What `doctor` found, for people.
 
-use super::paint::{Paint, Tone};
-use super::words::{count, harmless, seconds};
+use super::canvas::Canvas;
+use super::paint::Tone;
+use super::words::{count, harmless, seconds, width, wrap};
 use super::{Check, Finding, Health};
 
+/// Columns before what was found.
+const MARGIN: usize = 26;
+
+/// With less room than this for them, texts are left to the terminal.
+const LEAST_ROOM: usize = 30;
+
 /// What was found at a place. A host that is well in all respects takes one line, unless all is wanted.
-pub(super) fn place(host: Option<&str>, checks: &[Check], in_full: bool, paint: Paint) -> String {
+pub(super) fn place(host: Option<&str>, checks: &[Check], in_full: bool, canvas: Canvas) -> String {
+    let paint = canvas.paint;
     let name = host.unwrap_or("this machine");
     let name = paint.apply(Tone::Bold, &harmless(name));
     let is_well = checks.iter().all(|check| check.finding == Finding::Ok);
@@ -18,13 +26,25 @@ pub(super) fn place(host: Option<&str>, checks: &[Check], in_full: bool, paint: 
     for check in checks {
         let word = format!("{:<7}", check.finding.as_str());
         let word = paint.apply(tone(check.finding), &word);
-        let found = harmless(&check.text);
+        let found = hang("", &check.text, canvas);
         text.push_str(&format!("  {word}  {:<13}  {found}\n", check.name));
         if let Some(mend) = &check.mend {
-            text.push_str(&format!("{:26}to mend: {}\n", "", harmless(mend)));
+            let mend = hang("to mend: ", mend, canvas);
+            text.push_str(&format!("{:MARGIN$}{mend}\n", ""));
         }
     }
     text
+}
+
+/// A text behind the margin, broken where the terminal ends.
+fn hang(word: &str, text: &str, canvas: Canvas) -> String {
+    let text = harmless(text);
+    let room = canvas.indented(MARGIN).columns;
+    let lines = match room.filter(|room| *room >= LEAST_ROOM) {
+        None => vec![text.into_owned()],
+        Some(room) => wrap(&text, room, width(word)),
+    };
+    format!("{word}{}", lines.join(&format!("\n{:MARGIN$}", "")))
 }
 
 pub(super) fn totals(health: &Health) -> String {
@@ -47,16 +67,36 @@ fn tone(finding: Finding) -> Tone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::paint::Paint;
     use crate::ui::samples;
+
+    #[test]
+    fn a_terminal_is_not_written_beyond() {
+        let (local, host) = samples::checks();
+        for columns in [60, 80] {
+            let canvas = Canvas {
+                columns: Some(columns),
+                ..Canvas::paper(Paint(false))
+            };
+            let text = place(None, &local, false, canvas) + &place(None, &host, false, canvas);
+            assert!(text.contains("to mend: "));
+            for line in text.lines() {
+                let is_one_word = line.trim().split(' ').count() <= 2;
+                assert!(width(line) <= columns || is_one_word, "{line}");
+            }
+            insta::assert_snapshot!(format!("examination at {columns}"), text);
+        }
+    }
 
     #[test]
     fn an_examination_reads_well() {
         let (local, host) = samples::checks();
         let well = &host[..1];
-        let mut text = place(None, &local, false, Paint(false));
-        text += &place(Some("web-1"), well, false, Paint(false));
-        text += &place(Some("web-1"), well, true, Paint(false));
-        text += &place(Some("web-2\x1b[2J"), &host, false, Paint(false));
+        let canvas = Canvas::paper(Paint(false));
+        let mut text = place(None, &local, false, canvas);
+        text += &place(Some("web-1"), well, false, canvas);
+        text += &place(Some("web-1"), well, true, canvas);
+        text += &place(Some("web-2\x1b[2J"), &host, false, canvas);
         text += &totals(&Health {
             faults: 1,
             warnings: 2,

@@ -114,9 +114,10 @@ impl<O: Write + Send, E: Write + Send> Monitor for Json<O, E> {
     /// Events of hosts belong to a run: what comes before it is started, or after its end, is not told.
     fn event(&self, event: Event<'_>) {
         let (name, body) = match event {
-            Event::State { host, state } => {
-                ("host", json!({"host": host, "state": state.as_str()}))
-            }
+            Event::State { host, state } => (
+                "host",
+                json!({"host": host, "state": state.as_str(), "error": null}),
+            ),
             Event::Progress {
                 host,
                 files_done,
@@ -143,7 +144,12 @@ impl<O: Write + Send, E: Write + Send> Monitor for Json<O, E> {
 
 impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
     fn note(&self, text: &str) {
-        self.errors.line(text);
+        self.errors.line(&harmless(text));
+    }
+
+    fn remark(&self, text: &str) {
+        self.events()
+            .send("note", json!({"host": null, "text": text}));
     }
 
     fn ask(&self, question: &str) {
@@ -283,6 +289,9 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
                 self.errors.host(&host.host, error);
             }
         }
+        let faults = hosts.iter();
+        let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
+        self.errors.hints(faults);
     }
 
     fn plans(&self, plans: &Plans<'_>) {

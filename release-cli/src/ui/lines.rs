@@ -1,6 +1,7 @@
 //! For people: progress and errors on standard error, results on standard output.
 
-use std::collections::HashMap;
+mod pace;
+
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,9 +26,7 @@ use crate::failure::Failure;
 use crate::serve::Served;
 use crate::setup::Standing;
 use crate::state::Entry;
-
-/// A host, or a scan, that takes long is heard of this often.
-const PACE: Duration = Duration::from_secs(5);
+use pace::Pace;
 
 /// A table of so few rows is shown whole on any screen.
 const LEAST_ROWS: usize = 16;
@@ -57,15 +56,6 @@ pub(super) struct Lines<O, E> {
     /// What takes the place of lines about progress, on a terminal.
     live: Option<Live>,
     pace: Mutex<Pace>,
-}
-
-/// When something was last heard of each host; of the scan, under the empty name.
-#[derive(Debug, Default)]
-struct Pace {
-    heard: HashMap<String, Instant>,
-    /// Of the longest name.
-    width: usize,
-    way: Way,
 }
 
 impl<O: Write, E: Write> Lines<O, E> {
@@ -138,21 +128,8 @@ impl<O: Write, E: Write> Lines<O, E> {
         }
     }
 
-    /// Has nothing been heard of it for a while? The first time counts as being heard.
     fn is_due(&self, name: &str) -> bool {
-        let mut pace = self.pace();
-        let now = Instant::now();
-        match pace.heard.get_mut(name) {
-            None => {
-                pace.heard.insert(name.to_owned(), now);
-                false
-            }
-            Some(heard) if now.duration_since(*heard) < PACE => false,
-            Some(heard) => {
-                *heard = now;
-                true
-            }
-        }
+        self.pace().is_due(name, Instant::now())
     }
 
     fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
@@ -224,13 +201,16 @@ impl<O: Write + Send, E: Write + Send> Monitor for Lines<O, E> {
                 bytes_done,
                 bytes_wanted,
             } if self.is_due(host) => {
-                let text = format!(
-                    "staging    {} of {}, {} of {}",
-                    thousands(files_done),
-                    count(files_wanted, "file"),
-                    bytes(bytes_done),
-                    bytes(bytes_wanted),
-                );
+                let text = match bytes_wanted {
+                    0 => format!("receiving  {} so far", bytes(bytes_done)),
+                    _ => format!(
+                        "staging    {} of {}, {} of {}",
+                        thousands(files_done),
+                        count(files_wanted, "file"),
+                        bytes(bytes_done),
+                        bytes(bytes_wanted),
+                    ),
+                };
                 self.host_progress(Volume::Normal, host, &text);
             }
             Event::Note { host, text } => {
@@ -244,11 +224,15 @@ impl<O: Write + Send, E: Write + Send> Monitor for Lines<O, E> {
 
 impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     fn note(&self, text: &str) {
-        self.progress(Volume::Terse, text);
+        self.progress(Volume::Terse, &harmless(text));
+    }
+
+    fn remark(&self, text: &str) {
+        self.progress(Volume::Normal, &harmless(&format!("note: {text}")));
     }
 
     fn ask(&self, question: &str) {
-        self.errors.line(&harmless(question));
+        self.errors.question(question);
     }
 
     fn started(&self, run: &Started<'_>) {
@@ -377,7 +361,7 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
 
     fn checked(&self, host: Option<&str>, checks: &[Check]) {
         let in_full = self.volume == Volume::Verbose;
-        self.result(&examination::place(host, checks, in_full, self.paint));
+        self.result(&examination::place(host, checks, in_full, self.canvas()));
     }
 
     fn examined(&self, health: &Health) {

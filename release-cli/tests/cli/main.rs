@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod folder_cloud;
+mod many;
 mod output;
 mod place;
 
 use std::fs;
 use std::io::Read;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -167,10 +168,7 @@ fn what_needs_a_cloud_or_is_not_built_is_a_usage_error() {
 
 #[test]
 fn a_plan_that_reaches_nobody_says_so_and_changes_nothing() {
-    let place = Place::new(NOBODY);
-    fs::create_dir(place.path().join("app")).unwrap();
-    fs::write(place.path().join("app/a"), "content").unwrap();
-    fs::write(place.path().join("known_hosts"), "").unwrap();
+    let place = Place::with_source(NOBODY);
     let output = place.run(&["--json", "plan", "--itemize"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let events = events(&output);
@@ -185,10 +183,7 @@ fn a_plan_that_reaches_nobody_says_so_and_changes_nothing() {
 #[test]
 fn what_failed_is_tried_again_and_nothing_else() {
     let two = format!("{NOBODY}[[host]]\nname = \"web-2\"\naddress = \"127.0.0.1\"\nport = 9\n");
-    let place = Place::new(&two);
-    fs::create_dir(place.path().join("app")).unwrap();
-    fs::write(place.path().join("app/a"), "content").unwrap();
-    fs::write(place.path().join("known_hosts"), "").unwrap();
+    let place = Place::with_source(&two);
     let again = ["--json", "deploy", "--no-snapshot", "--retry-failed"];
     let output = place.run(&again);
     assert_eq!(output.status.code(), Some(2));
@@ -263,18 +258,8 @@ fn an_interrupt_ends_whatever_is_connecting() {
         &["deploy", "--no-snapshot"],
         &["status"],
     ] {
-        let place = Place::new(&NOBODY.replace("port = 9", &format!("port = {port}")));
-        fs::create_dir(place.path().join("app")).unwrap();
-        fs::write(place.path().join("app/a"), "content").unwrap();
-        fs::write(place.path().join("known_hosts"), "").unwrap();
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(place.path().join("id"))
-            .status();
-        assert!(
-            made.expect("ssh-keygen is needed: openssh-client")
-                .success()
-        );
+        let place = Place::with_source(&NOBODY.replace("port = 9", &format!("port = {port}")));
+        place.make_key();
         let mut child = place
             .command(&[&["--json"], words].concat())
             .stdout(Stdio::piped())
@@ -299,10 +284,7 @@ fn an_interrupt_ends_whatever_is_connecting() {
 
 #[test]
 fn a_pull_takes_what_it_is_told_and_asks_nobody() {
-    let place = Place::new(NOBODY);
-    fs::create_dir(place.path().join("app")).unwrap();
-    fs::write(place.path().join("app/a"), "content").unwrap();
-    fs::write(place.path().join("known_hosts"), "").unwrap();
+    let place = Place::with_source(NOBODY);
     let pull = |from: &str| place.run(&["--json", "pull", from]);
     assert_eq!(pull("web-1:relative").status.code(), Some(2));
     assert_eq!(pull("web-1").status.code(), Some(2));

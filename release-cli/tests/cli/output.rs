@@ -1,8 +1,11 @@
 //! What goes where, in which form, and what happens where it can't go.
 
 use std::fs::{self, File};
+use std::os::unix::net::UnixListener;
 
-use super::place::{NOBODY, Place, said};
+use serde_json::Value;
+
+use super::place::{NOBODY, Place, events, said};
 
 #[test]
 fn help_and_version_go_to_standard_output() {
@@ -40,10 +43,7 @@ fn a_reader_that_went_away_does_no_harm() {
 /// A file of events that lacks the last ones must not pass for a whole one.
 #[test]
 fn output_that_has_no_room_is_an_error() {
-    let place = Place::new(NOBODY);
-    fs::create_dir(place.path().join("app")).unwrap();
-    fs::write(place.path().join("app/a"), "content").unwrap();
-    fs::write(place.path().join("known_hosts"), "").unwrap();
+    let place = Place::with_source(NOBODY);
     // All went well, as far as anybody knows: there is nothing to try again, and so nothing to fail at.
     place.run(&["deploy", "--no-snapshot"]);
     let last = place.path().join("state/last-deploy.json");
@@ -95,4 +95,21 @@ fn the_manual_and_the_completions_are_printed_or_written() {
         place.run(&["man", "--dir", "file/x"]).status.code(),
         Some(1)
     );
+}
+
+/// What of the source does not travel.
+#[test]
+fn what_is_left_out_of_a_release_is_told() {
+    let place = Place::with_source(NOBODY);
+    let _socket = UnixListener::bind(place.path().join("app/socket")).unwrap();
+    let text = "a device, fifo or socket is left out: `socket`";
+    for verb in [&["deploy", "--no-snapshot"][..], &["plan"]] {
+        let told = said(&place.run(verb));
+        assert!(told.contains(&format!("note: {text}\n")), "{told}");
+        let events = events(&place.run(&[&["--json"], verb].concat()));
+        let mut notes = events.iter().filter(|event| event["event"] == "note");
+        let note = notes.next().unwrap();
+        assert_eq!((&note["host"], &note["text"]), (&Value::Null, &text.into()));
+        assert!(notes.next().is_none());
+    }
 }

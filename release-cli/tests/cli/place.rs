@@ -17,6 +17,27 @@ impl Place {
         place
     }
 
+    /// One with a source that has something in it, too, and a file of host keys.
+    pub(crate) fn with_source(config: &str) -> Self {
+        let place = Self::new(config);
+        fs::create_dir(place.path().join("app")).unwrap();
+        fs::write(place.path().join("app/a"), "content").unwrap();
+        fs::write(place.path().join("known_hosts"), "").unwrap();
+        place
+    }
+
+    /// Makes the key that the configuration names.
+    pub(crate) fn make_key(&self) {
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(self.path().join("id"))
+            .status();
+        assert!(
+            made.expect("ssh-keygen is needed: openssh-client")
+                .success()
+        );
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }

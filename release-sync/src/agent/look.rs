@@ -9,6 +9,7 @@ use release_core::{Manifest, ProofClass, ReleaseId};
 use super::claim::{self, Claim};
 use super::destination::{have, observe, open_tree, owners_of, welcome};
 use super::fault::Failure;
+use super::probe;
 use super::seen::Seen;
 use super::streams::Sender;
 use crate::confine::Root;
@@ -49,12 +50,12 @@ impl Sight {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             other => Some(other.map_err(unusable)?.counted_by(sender.effort())),
         };
+        if begin.purpose == Purpose::Probe {
+            return probe::examine(&begin, limit, tree, sender).map(|()| None);
+        }
         let welcome = welcome(tree.as_ref());
         let superuser = welcome.superuser;
         sender.send(&ToController::Welcome(welcome));
-        if begin.purpose == Purpose::Probe {
-            return Ok(None);
-        }
         let again = tree
             .as_ref()
             .map(Root::try_clone)

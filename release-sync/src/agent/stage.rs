@@ -50,6 +50,8 @@ pub(super) struct Staging {
     pub(super) written: Written,
     pub(super) refused: u64,
     progress: (u64, u64),
+    /// What there is of files that are not all there yet.
+    growing: HashMap<u32, u64>,
     told: Instant,
     staged: Staged,
 }
@@ -119,6 +121,7 @@ impl Staging {
             written: Written::new(Arc::clone(&shared.manifest)),
             refused: 0,
             progress: (0, 0),
+            growing: HashMap::new(),
             told: Instant::now(),
             destination,
             release,
@@ -212,7 +215,9 @@ impl Staging {
                 unit,
                 answered,
                 files,
+                growing,
             } => {
+                self.growing.extend(growing);
                 if answered {
                     let size = self
                         .want_sizes
@@ -229,7 +234,11 @@ impl Staging {
         }
         if self.told.elapsed() >= PROGRESS {
             self.told = Instant::now();
-            let (files, bytes) = self.progress;
+            let (files, done) = self.progress;
+            let bytes = self
+                .growing
+                .values()
+                .fold(done, |sum, part| sum.saturating_add(*part));
             sender.send(&ToController::Progress { files, bytes });
         }
         Ok(())
@@ -266,6 +275,7 @@ impl Staging {
             ));
         };
         trip(&entry.path, "panics in the session");
+        self.growing.remove(&index);
         match result {
             Ok(staged) => {
                 self.pending.remove(&index);

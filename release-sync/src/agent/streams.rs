@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Event;
@@ -67,7 +67,7 @@ impl Sender {
         };
         std::thread::spawn(move || {
             let _running = running;
-            // A controller that is gone is noticed by the reader, too.
+            // That it has ended tells all there is to tell: the controller takes nothing any more.
             let _ = voice.speak(&queue);
         });
         Self {
@@ -93,8 +93,14 @@ impl Sender {
     }
 
     pub(super) fn send_frame(&self, frame: Vec<u8>) {
-        // An error means that the output is gone; the reader finds out and ends the session.
+        // An error means that the output is gone; whoever waits for an answer to this ends the session.
         let _ = self.frames.send(frame);
+    }
+
+    /// Is the output gone? Before [`finish`](Self::finish) nothing else ends the thread.
+    pub(super) fn has_ended(&self) -> bool {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.try_recv() == Err(TryRecvError::Disconnected)
     }
 
     /// Waits until everything was sent, but not for long if the controller takes nothing.

@@ -58,7 +58,9 @@ pub(super) fn give_out(
                     sender.send_frame(buffer[..count].to_vec());
                 }
             });
-            carry(rest, queue, budget, said, || session.is_finished());
+            carry(rest, queue, budget, said, || {
+                session.is_finished() || sender.has_ended()
+            });
             let _ = voice.join();
             session.join().unwrap_or(Err(Error::Cancelled))
         })

@@ -37,6 +37,8 @@ pub(super) enum Outcome {
         unit: u32,
         answered: bool,
         files: Vec<FileOutcome>,
+        /// The file that the frame ended amid, and what there is of it.
+        growing: Option<(u32, u64)>,
     },
     /// A file made locally.
     Local(FileOutcome),
@@ -226,7 +228,13 @@ impl Writer {
             unit: payload.unit,
             answered: payload.last,
             files,
+            growing: self.growing(payload.unit),
         }
+    }
+
+    fn growing(&self, unit: u32) -> Option<(u32, u64)> {
+        let (entry, growing) = self.open.get(&unit)?;
+        Some((*entry, growing.as_ref().ok()?.writer.position()))
     }
 
     fn part(&mut self, unit: u32, index: u32, flags: PartFlags, ops: &[u8]) -> Option<FileOutcome> {

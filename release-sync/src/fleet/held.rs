@@ -6,8 +6,8 @@ use crate::{Event, HostState, Monitor};
 
 /// Keeps what happens to hosts to itself, until the run may be told of.
 ///
-/// What is worth telling late are the states that hosts are in, and how they ended: for that a host's thread
-/// waits. Hosts' progress and notes do not come that early; those that do are in the report.
+/// What is worth telling late are the states that hosts are in, notes (what a login shell prints, say), and
+/// how hosts ended: for that a host's thread waits. Progress does not come that early.
 pub(super) struct Held<'a> {
     monitor: &'a dyn Monitor,
     told: Mutex<Told>,
@@ -16,11 +16,38 @@ pub(super) struct Held<'a> {
 
 /// May the monitor hear of the run?
 enum Told {
-    /// Not yet. These are the states that hosts have come to.
-    Later(Vec<(String, HostState)>),
+    /// Not yet. This is what happened, to which host.
+    Later(Vec<(String, Happened)>),
     Now,
     /// There will be no run.
     Never,
+}
+
+/// An event without its host, for later.
+enum Happened {
+    State(HostState),
+    Note(String),
+}
+
+impl Happened {
+    fn of(event: &Event<'_>) -> Option<(String, Self)> {
+        let (host, happened) = match event {
+            Event::State { host, state } => (host, Self::State(*state)),
+            Event::Note { host, text } => (host, Self::Note((*text).to_owned())),
+            _ => return None,
+        };
+        Some(((*host).to_owned(), happened))
+    }
+
+    fn to(&self, host: &str, monitor: &dyn Monitor) {
+        monitor.event(match self {
+            Self::State(state) => Event::State {
+                host,
+                state: *state,
+            },
+            Self::Note(text) => Event::Note { host, text },
+        });
+    }
 }
 
 impl<'a> Held<'a> {
@@ -38,12 +65,9 @@ impl<'a> Held<'a> {
         if matches!(*told, Told::Never) {
             return;
         }
-        if let Told::Later(states) = std::mem::replace(&mut *told, Told::Now) {
-            for (host, state) in &states {
-                self.monitor.event(Event::State {
-                    host,
-                    state: *state,
-                });
+        if let Told::Later(happened) = std::mem::replace(&mut *told, Told::Now) {
+            for (host, happened) in &happened {
+                happened.to(host, self.monitor);
             }
         }
         self.changed.notify_all();
@@ -63,8 +87,10 @@ impl<'a> Held<'a> {
 impl Monitor for Held<'_> {
     fn event(&self, event: Event<'_>) {
         let mut told = self.told();
-        if let (Told::Later(states), Event::State { host, state }) = (&mut *told, &event) {
-            states.push(((*host).to_owned(), *state));
+        if let Told::Later(happened) = &mut *told
+            && let Some(event) = Happened::of(&event)
+        {
+            happened.push(event);
             return;
         }
         if matches!(event, Event::Finished { .. }) {
@@ -88,16 +114,18 @@ mod tests {
 
     use super::*;
 
-    /// Writes down whose states it hears of.
+    /// Writes down what it hears of whom.
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);
 
     impl Monitor for Heard {
         fn event(&self, event: Event<'_>) {
-            if let Event::State { host, state } = event {
-                let text = format!("{host} {}", state.as_str());
-                self.0.lock().unwrap().push(text);
-            }
+            let text = match event {
+                Event::State { host, state } => format!("{host} {}", state.as_str()),
+                Event::Note { host, text } => format!("{host}: {text}"),
+                _ => return,
+            };
+            self.0.lock().unwrap().push(text);
         }
     }
 
@@ -111,10 +139,19 @@ mod tests {
         let held = Held::new(&heard);
         held.event(state("a", HostState::Connecting));
         held.event(state("b", HostState::Connecting));
+        held.event(Event::Note {
+            host: "b",
+            text: "its login shell prints: hello",
+        });
         assert!(heard.0.lock().unwrap().is_empty());
         held.release();
         held.event(state("a", HostState::Scanning));
-        let all = ["a connecting", "b connecting", "a scanning"];
+        let all = [
+            "a connecting",
+            "b connecting",
+            "b: its login shell prints: hello",
+            "a scanning",
+        ];
         assert_eq!(*heard.0.lock().unwrap(), all);
     }
 

@@ -38,14 +38,14 @@ pub fn pull(
     monitor: &dyn Monitor,
 ) -> HostReport {
     let started = Instant::now();
-    let mut counts = Counts::default();
+    let (mut counts, mut notes) = (Counts::default(), Vec::new());
     let pull = Pull {
         host,
         options,
         cancel,
         monitor,
     };
-    let result = pull.bring(into, &mut counts);
+    let result = pull.bring(into, &mut counts, &mut notes);
     let mut report = HostReport {
         host: host.name.clone(),
         outcome: Outcome::Failed,
@@ -54,7 +54,7 @@ pub fn pull(
         generation: None,
         counts,
         seconds: started.elapsed().as_secs_f64(),
-        notes: Vec::new(),
+        notes,
         error: None,
     };
     match result {
@@ -71,7 +71,7 @@ pub fn pull(
             };
             report.proof = Some(settled.proof.class);
             report.release = Some(staged.release);
-            report.notes = staged.notes;
+            report.notes.extend(staged.notes);
             report.counts.files_sent = files;
             report.counts.files_deleted = settled.deleted;
             report.counts.literal_bytes = staged.literal_bytes;
@@ -87,6 +87,10 @@ pub fn pull(
         }
         Err(error) => report.error = Some(error),
     }
+    for text in &report.notes {
+        let host = &host.name;
+        monitor.event(Event::Note { host, text });
+    }
     monitor.event(Event::Finished { report: &report });
     report
 }
@@ -99,7 +103,12 @@ struct Pull<'a> {
 }
 
 impl Pull<'_> {
-    fn bring(&self, into: &Path, counts: &mut Counts) -> Result<Received, Error> {
+    fn bring(
+        &self,
+        into: &Path,
+        counts: &mut Counts,
+        notes: &mut Vec<String>,
+    ) -> Result<Received, Error> {
         let Self {
             host,
             options,
@@ -111,12 +120,14 @@ impl Pull<'_> {
         self.tell(HostState::Connecting);
         let mut opening = wire::greeting();
         opening.extend(control(&ToAgent::Supply(supply(host, options))));
+        let reached = reach::reach(host, options, &Agents::default(), &opening, cancel)?;
+        notes.extend(reached.remark());
         let Reached {
             mut transport,
             agent_bytes,
             opened,
             ..
-        } = reach::reach(host, options, &Agents::default(), &opening, cancel)?;
+        } = reached;
         self.tell(HostState::Staging);
         let begin = begin(into, options);
         let receiver = Receiver {
@@ -125,7 +136,9 @@ impl Pull<'_> {
             latch: Latch::default(),
         };
         let mut carrier = Carrier::start(receiver, if opened { Vec::new() } else { opening })?;
-        let carried = carrier.carry(transport.as_mut(), options.silence, cancel);
+        let carried = carrier.carry(transport.as_mut(), options.silence, cancel, &|received| {
+            self.progress(received);
+        });
         (counts.bytes_sent, counts.bytes_received) = (carrier.sent, carrier.received);
         counts.agent_bytes = agent_bytes;
         transport.close();
@@ -161,6 +174,17 @@ impl Pull<'_> {
             carried?;
         }
         Ok(received)
+    }
+
+    /// How much there is to come only the receiver knows.
+    fn progress(&self, bytes_done: u64) {
+        self.monitor.event(Event::Progress {
+            host: &self.host.name,
+            files_done: 0,
+            files_wanted: 0,
+            bytes_done,
+            bytes_wanted: 0,
+        });
     }
 
     fn tell(&self, state: HostState) {

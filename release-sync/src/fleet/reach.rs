@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bootstrap::{AgentFiles, Bootstrap};
-use crate::transport::{PipeTransport, SshSession, Transport, memory_pair, over_streams};
+use crate::transport::{PipeTransport, SshSession, Transport, harmless, memory_pair, over_streams};
 use crate::wire::MAGIC;
 use crate::{Cancel, Error, Host, Options, Reach};
 
@@ -18,6 +18,14 @@ pub(super) struct Reached {
     pub(super) noise: Vec<u8>,
     /// Was the session's opening sent along?
     pub(super) opened: bool,
+}
+
+impl Reached {
+    /// That the login shell prints something, if it does.
+    pub(super) fn remark(&self) -> Option<String> {
+        let said = (!self.noise.is_empty()).then(|| harmless(&self.noise))?;
+        Some(format!("its login shell prints: {said}"))
+    }
 }
 
 /// Bytes on their way inside this process, in each direction.
@@ -38,8 +46,8 @@ impl Agents {
     }
 }
 
-/// Starts or finds an agent on a host, unless the run is cancelled meanwhile. `opening` is what it is told first: over SSH it is sent along,
-/// since waiting for the agent's greeting would cost a round trip.
+/// Starts or finds an agent on a host, unless the run is cancelled meanwhile. `opening` is what it is told
+/// first: over SSH it is sent along, since waiting for the agent's greeting would cost a round trip.
 pub(super) fn reach(
     host: &Host,
     options: &Options,

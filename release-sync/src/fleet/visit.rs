@@ -80,16 +80,16 @@ impl<'a> Visit<'a> {
         let mut session =
             Controller::new(goal.clone(), begin, Patience::of(options), Instant::now());
         let opening = session.opening();
+        let reached = reach::reach(self.host, options, agents, &opening, cancel)?;
+        if let Some(text) = reached.remark() {
+            self.remark(findings, text);
+        }
         let Reached {
             mut transport,
             agent_bytes,
-            noise,
             opened,
-        } = reach::reach(self.host, options, agents, &opening, cancel)?;
-        if !noise.is_empty() {
-            let said = crate::transport::harmless(&noise);
-            self.remark(findings, format!("its login shell prints: {said}"));
-        }
+            ..
+        } = reached;
         findings.asked = Some(Instant::now());
         // Said of this session alone, once it has staged.
         findings.unchanged = false;
@@ -132,9 +132,10 @@ impl<'a> Visit<'a> {
                 let (files_wanted, bytes_wanted) = session.wanted();
                 self.run.monitor.event(Event::Progress {
                     host: &self.host.name,
-                    files_done: files,
+                    // A host's word, which is not believed beyond what it has asked for.
+                    files_done: files.min(files_wanted),
                     files_wanted,
-                    bytes_done: bytes,
+                    bytes_done: bytes.min(bytes_wanted),
                     bytes_wanted,
                 });
             }

@@ -74,6 +74,11 @@ impl FileWriter {
         Self { effort, ..self }
     }
 
+    /// How much of the file there is.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Carries out a part's operations.
     pub(crate) fn push(&mut self, ops: &[u8]) -> Result<(), WriteError> {
         let basis_size = self.basis.as_ref().map_or(0, |(_, size)| *size);

@@ -199,10 +199,12 @@ fn check_length(directory: &Path, bytes: u64) -> Result<(), Error> {
 
 fn left_out(scan: &Scan) -> Option<String> {
     let first = scan.specials.first()?;
-    let count = scan.specials.len();
-    Some(format!(
-        "{count} devices, fifos or sockets are left out, the first is `{first}`"
-    ))
+    Some(match scan.specials.len() {
+        1 => format!("a device, fifo or socket is left out: `{first}`"),
+        count => {
+            format!("{count} devices, fifos and sockets are left out, the first of them `{first}`")
+        }
+    })
 }
 
 /// Runs a scan and tells the monitor, now and then and at the end, how far it is.

@@ -70,7 +70,7 @@ pub(crate) enum ToController {
     Progress {
         /// Files staged, of those that were asked for.
         files: u64,
-        /// Bytes staged, of those that were asked for.
+        /// Their bytes, and those of what has come of large files.
         bytes: u64,
     },
     /// A file that can't be put in place. The session goes on.

@@ -12,6 +12,7 @@ mod content;
 mod destinations;
 mod faults;
 mod private;
+mod progress;
 mod releases;
 mod selection;
 mod undo;

@@ -6,10 +6,16 @@ use serde_json::{Value, json};
 use super::State;
 use crate::http::Answer;
 
+/// Schemas that there are. Those of another day are not made up.
+const SCHEMAS: [&str; 2] = ["latest", "2021-07-15"];
+
 /// What is at a path, if anything.
 pub(super) fn find(state: &State, path: &str) -> Option<Answer> {
     let options = &state.options;
-    let path = path.strip_prefix("/latest/")?;
+    let (schema, path) = path.strip_prefix('/')?.split_once('/')?;
+    if !SCHEMAS.contains(&schema) {
+        return None;
+    }
     let text = match path {
         "meta-data/instance-id" => options.instance.clone(),
         "meta-data/placement/availability-zone" => options.zone.clone(),

@@ -1,6 +1,7 @@
 //! Where a machine looks for its devices: a `/sys` and a `/dev` of its own.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,9 @@ impl Machine {
     pub(super) fn new(name: &str, folder: &Path) -> Self {
         let folder = folder.join(name);
         let [sys, dev] = ["sys", "dev"].map(|part| folder.join(part));
-        fs::create_dir_all(sys.join("block")).expect("a folder can be made");
+        for part in ["block", "dev/block"] {
+            fs::create_dir_all(sys.join(part)).expect("a folder can be made");
+        }
         fs::create_dir_all(&dev).expect("a folder can be made");
         let name = name.to_owned();
         Self(Arc::new(View { name, sys, dev }))
@@ -74,6 +77,8 @@ impl Machine {
             fs::write(hidden.join(file), text).expect("a file can be written");
         }
         fs::rename(hidden, block).expect("a folder can be renamed");
+        let link = self.0.sys.join(format!("dev/block/{major}:{minor}"));
+        symlink(format!("../../block/{name}"), link).expect("a link can be made");
         name
     }
 
@@ -85,7 +90,11 @@ impl Machine {
 
     /// Takes a disk out.
     pub fn remove(&self, name: &str) {
-        let _ = fs::remove_dir_all(self.block(name));
+        let block = self.block(name);
+        if let Ok(number) = fs::read_to_string(block.join("dev")) {
+            let _ = fs::remove_file(self.0.sys.join("dev/block").join(number.trim_end()));
+        }
+        let _ = fs::remove_dir_all(block);
         let _ = fs::remove_file(self.0.dev.join(name));
     }
 

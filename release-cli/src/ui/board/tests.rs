@@ -99,6 +99,35 @@ fn the_whole_is_full_when_all_is_done_and_not_before() {
 }
 
 #[test]
+fn a_pull_shows_what_has_come() {
+    let mut board = Board::new(Paint(false));
+    let pull = Started {
+        release: None,
+        source: "www@10.0.0.9:/srv/app".to_owned(),
+        hosts: vec!["staging"],
+    };
+    board.start(&pull, Duration::ZERO);
+    let (host, state) = ("staging", HostState::Staging);
+    board.event(&Event::State { host, state }, Duration::ZERO);
+    board.lines(extent(80, 24), Duration::ZERO);
+    let event = Event::Progress {
+        host,
+        files_done: 0,
+        files_wanted: 0,
+        bytes_done: 12_300_000,
+        bytes_wanted: 0,
+    };
+    board.event(&event, Duration::from_secs(1));
+    let lines = board.lines(extent(80, 24), Duration::from_secs(3));
+    assert!(
+        lines[0].ends_with("0 of 1 host  12.3 MB  4.1 MB/s"),
+        "{}",
+        lines[0]
+    );
+    assert_eq!(lines[1], "  staging  staging     12.3 MB");
+}
+
+#[test]
 fn a_host_that_is_tried_again_is_no_longer_done() {
     let mut board = Board::new(Paint(false));
     board.start(&samples::started(), Duration::ZERO);

@@ -73,7 +73,7 @@ fn long_work_is_heard_of_at_its_pace() {
     let lines = Lines::new(Vec::new(), Paint(false), || None, errors, Volume::Normal);
     assert!(!lines.is_due("web-1"), "the first time is only noted");
     assert!(!lines.is_due("web-1"));
-    let before = Instant::now().checked_sub(PACE).unwrap();
+    let before = Instant::now().checked_sub(pace::PACE).unwrap();
     lines.pace().heard.insert("web-1".into(), before);
     assert!(lines.is_due("web-1"));
     assert!(!lines.is_due("web-1"));

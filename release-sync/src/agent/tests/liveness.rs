@@ -148,6 +148,44 @@ fn a_side_that_only_says_that_it_is_there_is_given_up() {
     babble.join().unwrap();
 }
 
+/// An output that takes no more.
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Long before it would be taken for silent: until then nobody else could have the destination.
+#[test]
+fn a_controller_that_takes_nothing_is_left_after_what_it_said_was_done() {
+    for goes_on in [false, true] {
+        let tree = Tree::new();
+        let (mut stream, theirs) = UnixStream::pair().unwrap();
+        let begin = Begin {
+            silence_seconds: 60,
+            ..begin(&tree)
+        };
+        let opening = [greeting(), control(&ToAgent::Begin(begin))].concat();
+        stream.write_all(&opening).unwrap();
+        if goes_on {
+            let release = single("a");
+            let files = [frames(&release), payload(PartFlags::End, &[1])].concat();
+            stream.write_all(&files).unwrap();
+        }
+        let started = Instant::now();
+        serve(theirs, Closed, None);
+        assert!(started.elapsed() < Duration::from_secs(10));
+        let staged = tree.path().join(".release/stage");
+        assert_eq!(staged.is_dir(), goes_on);
+    }
+}
+
 #[test]
 fn a_panic_in_any_thread_is_told() {
     for name in [

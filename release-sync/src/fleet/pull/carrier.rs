@@ -18,6 +18,9 @@ const BACKLOG: usize = 8 << 20;
 /// How long a receiver that is given up is waited for, so that its lock is gone as a rule.
 const FAREWELL: Duration = Duration::from_millis(100);
 
+/// How far it is is told at most this often.
+const PROGRESS: Duration = Duration::from_millis(100);
+
 /// Longest sleep.
 const NAP: Duration = Duration::from_millis(500);
 
@@ -79,12 +82,13 @@ impl Carrier {
         })
     }
 
-    /// Until the host's stream ends, or the receiver is done.
+    /// Until the host's stream ends, or the receiver is done. `tell` hears how many bytes have come.
     pub(super) fn carry(
         &mut self,
         transport: &mut dyn Transport,
         silence: Duration,
         cancel: &Cancel,
+        tell: &dyn Fn(u64),
     ) -> Result<(), Error> {
         let broken = |source| Error::Transport {
             doing: DOING,
@@ -94,6 +98,7 @@ impl Carrier {
         let _listening = cancel.listen(move || waker.wake());
         let mut buffer = vec![0; 256 << 10];
         let mut heard = Instant::now();
+        let mut told = heard;
         loop {
             let mut ended = false;
             while self.backlog.load(Ordering::Relaxed) < BACKLOG {
@@ -110,6 +115,10 @@ impl Carrier {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => return Err(broken(error)),
                 }
+            }
+            if heard.duration_since(told) >= PROGRESS {
+                told = heard;
+                tell(self.received);
             }
             let blocked = self.send(transport).map_err(broken)?;
             if ended || self.is_done() {

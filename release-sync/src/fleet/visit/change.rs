@@ -9,7 +9,7 @@ use release_core::Backoff;
 use super::{Findings, Visit};
 use crate::drive::Verdict;
 use crate::fleet::gate::Gate;
-use crate::fleet::slots::Slots;
+use crate::fleet::slots::{Slot, Slots};
 use crate::session::Goal;
 use crate::supply::PayloadCache;
 use crate::transport::Waker;
@@ -20,18 +20,25 @@ use crate::{Error, HostReport, Outcome};
 const NAP: Duration = Duration::from_millis(50);
 
 impl Visit<'_> {
-    /// Stages, waits for the others as far as that is wanted, commits. What may pass is tried again.
-    pub(crate) fn change(&self, goal: &Goal, gate: &Gate, slots: &Slots) -> HostReport {
+    /// Stages, waits for the others as far as that is wanted, commits. What may pass is tried again, in
+    /// another place: `place` is that of the first try, or none where the run was cancelled before.
+    pub(crate) fn change<'s>(
+        &self,
+        goal: &Goal,
+        gate: &Gate,
+        slots: &'s Slots,
+        mut place: Option<Slot<'s>>,
+    ) -> HostReport {
         let mut findings = Findings::default();
         let mut arrival = Arrival {
             visit: self,
             gate,
             staged: None,
         };
-        let mut schedule = Backoff::default().schedule();
+        let mut schedule = waits().schedule();
         let mut left = self.run.options.retries;
         let result = loop {
-            let result = self.attempt(goal, slots, &mut findings, &mut arrival);
+            let result = self.attempt(goal, place.take(), &mut findings, &mut arrival);
             let Err(error) = &result else { break result };
             let cancelled = self.run.cancel.is_cancelled();
             if left == 0 || !error.is_retryable() || cancelled {
@@ -42,6 +49,7 @@ impl Visit<'_> {
                 break result;
             };
             self.pause(delay);
+            place = slots.take();
         };
         arrival.arrive(None);
         let result = self.explain(result);
@@ -51,7 +59,7 @@ impl Visit<'_> {
     fn attempt(
         &self,
         goal: &Goal,
-        slots: &Slots,
+        place: Option<Slot<'_>>,
         findings: &mut Findings,
         arrival: &mut Arrival<'_>,
     ) -> Result<(), Error> {
@@ -59,14 +67,14 @@ impl Visit<'_> {
             doing: "starting",
             source,
         })?;
-        let mut slot = Some(slots.take().ok_or(Error::Cancelled)?);
+        let mut place = Some(place.ok_or(Error::Cancelled)?);
         let began_to_commit = findings.committing;
         let goal = &again(goal, findings);
         let begin = self.begin(Purpose::Push, self.run.options.checksum);
         let _listening = arrival.gate.listen(&waker);
         let result = self.converse(goal, begin, &waker, findings, &mut || {
             // The transfer is over: the next host may have the place.
-            drop(slot.take());
+            drop(place.take());
             arrival.arrive(Some(&waker));
             arrival.verdict()
         });
@@ -166,8 +174,32 @@ impl Arrival<'_> {
     }
 }
 
+/// Retries are bounded by their number, and by no deadline: a host whose turn comes late, or that is lost
+/// after hours of transfer, has as many as the others.
+fn waits() -> Backoff {
+    Backoff {
+        deadline: Duration::MAX,
+        ..Backoff::default()
+    }
+}
+
 /// A number from 0 to 1, good enough to keep hosts from coming back at one moment.
 fn random() -> f64 {
     let bits = RandomState::new().build_hasher().finish();
     bits as f64 / u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_lost_late_is_tried_again_as_well() {
+        let mut schedule = waits().schedule();
+        for hours in 0..100 {
+            let elapsed = Duration::from_secs(hours * 60 * 60);
+            let wait = schedule.next(elapsed, 1.0);
+            assert!(wait.is_some_and(|wait| wait <= Duration::from_secs(15)));
+        }
+    }
 }
