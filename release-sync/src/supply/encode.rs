@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -74,13 +75,23 @@ impl Supply {
         let size = |entry: u32| self.file(entry).1;
         let wanted: u64 = want.asks.iter().map(|ask| size(ask.entry)).sum();
         let whole = want.asks.iter().all(|ask| ask.basis.is_none());
-        let entries = self.release.units.range(want.unit)?;
+        let units = self.units_of(want)?;
+        let (start, end) = (units.start, units.end - 1);
+        let units = &self.release.units;
+        let entries = units.range(start)?.start..units.range(end)?.end;
         let files = entries
             .filter(|&entry| size(entry) > 0)
             .collect::<Vec<u32>>();
         let all: u64 = files.iter().map(|&entry| size(entry)).sum();
         let asks = files.into_iter().map(|entry| Ask { entry, basis: None });
         (whole && wanted >= all / 2).then(|| Want::new(want.unit, asks.collect()))
+    }
+
+    /// The units that a want's files belong to, and those between them.
+    pub(super) fn units_of(&self, want: &Want) -> Option<Range<u32>> {
+        let (first, last) = (want.asks.first()?, want.asks.last()?);
+        let units = &self.release.units;
+        Some(units.of_entry(first.entry)?..units.of_entry(last.entry)? + 1)
     }
 
     fn open(&self, path: &RelPath, size: u64) -> io::Result<File> {
@@ -157,8 +168,10 @@ impl Encoder {
         let mut frames = Vec::new();
         let mut frame = PayloadBuilder::default();
         let unit = self.want.unit;
+        let (mut content, mut ops) = (Vec::new(), Vec::new());
         for ask in &self.want.asks {
-            let (flags, ops) = self.small_file(ask);
+            ops.clear();
+            let flags = self.small_file(ask, &mut content, &mut ops);
             if frame.room() < ops.len() + PayloadBuilder::PART_HEADER {
                 frames.push((self.supply.finish(&mut frame, unit, false), false));
             }
@@ -168,23 +181,21 @@ impl Encoder {
         frames
     }
 
-    fn small_file(&self, ask: &Ask) -> (PartFlags, Vec<u8>) {
+    /// Appends a file's ops. `content` is room for it.
+    fn small_file(&self, ask: &Ask, content: &mut Vec<u8>, ops: &mut Vec<u8>) -> PartFlags {
         let (path, size, digest) = self.supply.file(ask.entry);
-        let content = match read_whole(&self.supply, path, size) {
-            Ok(content) if Digest::of(&content) == digest => content,
-            _ => {
-                self.supply.changed(path);
-                return (PartFlags::Failed, Vec::new());
-            }
-        };
-        let mut ops = Vec::with_capacity(content.len() + 16);
+        let read = read_whole(&self.supply, path, size, content);
+        if read.is_err() || Digest::of(content) != digest {
+            self.supply.changed(path);
+            return PartFlags::Failed;
+        }
         match ask.basis.as_ref().and_then(index_of) {
             Some(index) => {
-                index.diff(&content, 0..content.len(), &mut ops);
+                index.diff(content, 0..content.len(), ops);
             }
-            None => literal(&content, &mut ops),
+            None => literal(content, ops),
         }
-        (PartFlags::End, ops)
+        PartFlags::End
     }
 }
 
@@ -201,15 +212,19 @@ fn literal(content: &[u8], ops: &mut Vec<u8>) {
     writer.finish();
 }
 
-/// Reads a file that should have `size` bytes; one more shows that it has grown.
-fn read_whole(supply: &Supply, path: &RelPath, size: u64) -> io::Result<Vec<u8>> {
+/// Reads a file that should have `size` bytes in place of what `content` holds; one more shows that it has
+/// grown.
+fn read_whole(
+    supply: &Supply,
+    path: &RelPath,
+    size: u64,
+    content: &mut Vec<u8>,
+) -> io::Result<()> {
     use std::io::Read;
-    let mut content = Vec::with_capacity(size as usize + 1);
-    supply
-        .open(path, size)?
-        .take(size + 1)
-        .read_to_end(&mut content)?;
-    Ok(content)
+    content.clear();
+    content.reserve(size as usize + 1);
+    supply.open(path, size)?.take(size + 1).read_to_end(content)?;
+    Ok(())
 }
 
 /// A file that is sent in segments.

@@ -8,6 +8,10 @@
 //! `ops` are the delta module's literal and copy commands; a whole file is literals alone. A file's
 //! parts stand in order, in one frame or in frames that follow each other.
 
+use std::cell::RefCell;
+
+use zstd::bulk::{Compressor, Decompressor};
+
 use super::{Frame, FrameKind, WireError, number};
 
 /// Most bytes that a payload frame has before compression.
@@ -17,6 +21,33 @@ const LAST: u8 = 1;
 const ZSTD: u8 = 2;
 /// Content is compressed only if that saves at least one part in this many.
 const WORTHWHILE: usize = 32;
+
+/// What compresses and decompresses in a thread. Made anew for each frame, its tables cost as much as their use.
+#[derive(Default)]
+struct Press {
+    compressor: Compressor<'static>,
+    decompressor: Decompressor<'static>,
+    /// Room for a compressed frame.
+    packed: Vec<u8>,
+}
+
+thread_local! {
+    static PRESS: RefCell<Press> = RefCell::default();
+}
+
+impl Press {
+    /// Compresses at a level; `None` if it fails.
+    fn pack(&mut self, raw: &[u8], level: i32) -> Option<&[u8]> {
+        self.compressor.set_compression_level(level).ok()?;
+        self.packed.clear();
+        self.packed
+            .reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        self.compressor
+            .compress_to_buffer(raw, &mut self.packed)
+            .ok()?;
+        Some(&self.packed)
+    }
+}
 
 /// A payload frame's body, taken apart and decompressed.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,16 +105,19 @@ impl PayloadBuilder {
 
     /// The frame: compressed at `level` if that is worth the while.
     pub(crate) fn finish(&mut self, unit: u32, last: bool, level: i32) -> Vec<u8> {
-        let raw = std::mem::take(&mut self.raw);
-        let packed = zstd::bulk::compress(&raw, level)
-            .ok()
-            .filter(|packed| packed.len() + raw.len() / WORTHWHILE < raw.len());
-        let mut body = Vec::with_capacity(16 + packed.as_ref().map_or(raw.len(), Vec::len));
-        number::put(&mut body, unit.into());
-        body.push(if last { LAST } else { 0 } | if packed.is_some() { ZSTD } else { 0 });
-        number::put(&mut body, raw.len() as u64);
-        body.extend_from_slice(packed.as_ref().unwrap_or(&raw));
-        Frame::encode(FrameKind::Payload, &body)
+        let frame = PRESS.with_borrow_mut(|press| {
+            let raw = &self.raw;
+            let packed = press
+                .pack(raw, level)
+                .filter(|packed| packed.len() + raw.len() / WORTHWHILE < raw.len());
+            let mut head = Vec::with_capacity(16);
+            number::put(&mut head, unit.into());
+            head.push(if last { LAST } else { 0 } | if packed.is_some() { ZSTD } else { 0 });
+            number::put(&mut head, raw.len() as u64);
+            Frame::join(FrameKind::Payload, &[&head, packed.unwrap_or(raw)])
+        });
+        self.raw.clear();
+        frame
     }
 }
 
@@ -105,7 +139,9 @@ impl Payload {
             return Err(refuse());
         }
         let raw = if flags & ZSTD != 0 {
-            zstd::bulk::decompress(rest, length as usize).map_err(|_| refuse())?
+            PRESS
+                .with_borrow_mut(|press| press.decompressor.decompress(rest, length as usize))
+                .map_err(|_| refuse())?
         } else {
             rest.to_vec()
         };
