@@ -11,11 +11,11 @@ use release_core::{
 };
 
 use super::{Controller, Goal, MOST_REFUSALS, Patience, Release};
+use crate::unit::LARGE_FILE;
 use crate::wire::{
     Ask, Basis, Begin, Fault, FaultKind, Frame, FrameKind, Have, Purpose, Refusal, Settled, Staged,
     ToController, WANT_WINDOW, Want, Welcome, control, greeting,
 };
-use crate::unit::LARGE_FILE;
 use crate::{Error, Options};
 
 /// The root, 40 small files in one unit, and three large ones.
@@ -189,7 +189,13 @@ fn what_is_asked_for_together_is_bounded() {
         ..file(0, 0)
     };
     // Three to a unit; the twentieth is one by itself, and the unit after it begins with the next.
-    let size = |number| if number == 20 { LARGE_FILE + 1 } else { 200 << 10 };
+    let size = |number| {
+        if number == 20 {
+            LARGE_FILE + 1
+        } else {
+            200 << 10
+        }
+    };
     let files = (1..=60).map(|number| file(number, size(number)));
     let table = vec![Principal { id: 0, name: None }];
     let entries = std::iter::once(root).chain(files).collect();
@@ -221,7 +227,10 @@ fn what_is_asked_for_together_is_bounded() {
         (0, 45..=50), // beyond the longest block
     ] {
         let refused = asked(unit, entries.clone());
-        assert!(matches!(refused, Err(Error::Protocol { .. })), "{unit}: {entries:?}");
+        assert!(
+            matches!(refused, Err(Error::Protocol { .. })),
+            "{unit}: {entries:?}"
+        );
     }
 }
 

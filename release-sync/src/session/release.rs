@@ -75,7 +75,9 @@ impl Release {
 
     /// The same for a host that shows these proofs: shorter if one of them is of an earlier release.
     pub(crate) fn frames_for(&self, proofs: &[Proof]) -> Frames {
-        let full = proofs.iter().filter(|proof| proof.class == ProofClass::Full);
+        let full = proofs
+            .iter()
+            .filter(|proof| proof.class == ProofClass::Full);
         full.map(|proof| ReleaseId::new(proof.digest))
             .find_map(|base| self.frames_from(base))
             .unwrap_or_else(|| self.frames())

@@ -8,7 +8,9 @@ use std::io::{self, Write};
 use release_core::{Digest, Manifest, ReleaseId};
 use rustix::fs::AtFlags;
 
-use super::{MAX_MANIFEST, Store, create, make_subdirectory, names, read_small, subdirectory, unlink};
+use super::{
+    MAX_MANIFEST, Store, create, make_subdirectory, names, read_small, subdirectory, unlink,
+};
 
 /// The directory of all lists, in `.release`, each named by its release.
 const RECENT: &[u8] = b"recent";
@@ -51,7 +53,8 @@ impl Store {
         }
         all.sort_unstable_by(|a, b| b.cmp(a));
         let old = all.iter().filter(|(.., other)| *other != name.as_bytes());
-        old.skip(KEPT - 1).try_for_each(|(.., name)| unlink(&recent, name))
+        old.skip(KEPT - 1)
+            .try_for_each(|(.., name)| unlink(&recent, name))
     }
 
     /// The list of a release, if it is here.
@@ -112,7 +115,10 @@ mod tests {
         let store = Store::open(tree.root()).unwrap();
         let (list, other) = (manifest(1), manifest(2));
         store.keep_recent(list.release_id(), &list).unwrap();
-        let file = tree.path().join(".release/recent").join(list.release_id().to_string());
+        let file = tree
+            .path()
+            .join(".release/recent")
+            .join(list.release_id().to_string());
         std::fs::write(file, other.encode()).unwrap();
         assert_eq!(store.recent(list.release_id()), None);
     }

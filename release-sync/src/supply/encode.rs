@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use rayon::prelude::*;
 use release_core::{Digest, RelPath};
 
-use super::level::Level;
+use super::level::{Level, is_compressible};
 use crate::Work;
 use crate::confine::Root;
 use crate::delta::{Index, OpWriter, Signature};
@@ -100,14 +100,21 @@ impl Supply {
         self.source.file(path)
     }
 
-    /// Closes a frame.
-    fn finish(&self, frame: &mut PayloadBuilder, unit: u32, last: bool) -> Vec<u8> {
+    /// Closes a frame, whose content is sent as it is or compressed.
+    fn finish(
+        &self,
+        frame: &mut PayloadBuilder,
+        unit: u32,
+        last: bool,
+        compressible: bool,
+    ) -> Vec<u8> {
         let length = frame.length();
         self.work.frames.fetch_add(1, Ordering::Relaxed);
         self.work
             .encoded
             .fetch_add(length as u64, Ordering::Relaxed);
-        frame.finish(unit, last, self.level.of(length))
+        let level = compressible.then(|| self.level.of(length));
+        frame.finish(unit, last, level)
     }
 
     fn file(&self, entry: u32) -> (&RelPath, u64, Digest) {
@@ -161,23 +168,36 @@ impl Encoder {
         self.supply.changed(self.supply.file(entry).0);
         let mut frame = PayloadBuilder::default();
         frame.push(entry, PartFlags::Failed, &[]);
-        vec![(self.supply.finish(&mut frame, self.want.unit, true), true)]
+        let frame = self.supply.finish(&mut frame, self.want.unit, true, true);
+        vec![(frame, true)]
     }
 
     fn small_files(&self) -> Vec<Encoded> {
         let mut frames = Vec::new();
-        let mut frame = PayloadBuilder::default();
+        // What compresses, and what doesn't.
+        let mut open = [PayloadBuilder::default(), PayloadBuilder::default()];
         let unit = self.want.unit;
         let (mut content, mut ops) = (Vec::new(), Vec::new());
         for ask in &self.want.asks {
             ops.clear();
             let flags = self.small_file(ask, &mut content, &mut ops);
+            let compressible = is_compressible(&ops);
+            let frame = &mut open[usize::from(!compressible)];
             if frame.room() < ops.len() + PayloadBuilder::PART_HEADER {
-                frames.push((self.supply.finish(&mut frame, unit, false), false));
+                let full = self.supply.finish(frame, unit, false, compressible);
+                frames.push((full, false));
             }
             frame.push(ask.entry, flags, &ops);
         }
-        frames.push((self.supply.finish(&mut frame, unit, true), true));
+        let [compressible, packed] = &mut open;
+        if packed.length() > 0 && compressible.length() > 0 {
+            frames.push((self.supply.finish(packed, unit, false, false), false));
+        }
+        let last = match compressible.length() {
+            0 => self.supply.finish(packed, unit, true, false),
+            _ => self.supply.finish(compressible, unit, true, true),
+        };
+        frames.push((last, true));
         frames
     }
 
@@ -214,16 +234,14 @@ fn literal(content: &[u8], ops: &mut Vec<u8>) {
 
 /// Reads a file that should have `size` bytes in place of what `content` holds; one more shows that it has
 /// grown.
-fn read_whole(
-    supply: &Supply,
-    path: &RelPath,
-    size: u64,
-    content: &mut Vec<u8>,
-) -> io::Result<()> {
+fn read_whole(supply: &Supply, path: &RelPath, size: u64, content: &mut Vec<u8>) -> io::Result<()> {
     use std::io::Read;
     content.clear();
     content.reserve(size as usize + 1);
-    supply.open(path, size)?.take(size + 1).read_to_end(content)?;
+    supply
+        .open(path, size)?
+        .take(size + 1)
+        .read_to_end(content)?;
     Ok(())
 }
 
@@ -260,23 +278,35 @@ impl LargeFile {
     fn next(&mut self, supply: &Supply, unit: u32) -> Vec<Encoded> {
         let starts = (0..BATCH).map(|n| self.position + n * SEGMENT);
         let segments: Vec<u64> = starts.filter(|&start| start < self.size).collect();
-        let encoded: io::Result<Vec<_>> = segments
+        let read: io::Result<Vec<_>> = segments
             .par_iter()
-            .map(|&start| self.segment(start, supply, unit))
+            .map(|&start| match &self.index {
+                Some(index) => self.compare(index, start),
+                None => self.copy(start),
+            })
             .collect();
-        let Ok(encoded) = encoded else {
+        let Ok(mut read) = read else {
             return self.failed(supply, unit);
         };
-        let mut frames = Vec::with_capacity(encoded.len());
-        for (content, frame) in encoded {
-            self.hasher.update(&content);
+        for segment in &read {
+            let content = segment.content();
+            self.hasher.update_rayon(content);
             self.position += content.len() as u64;
-            frames.push((frame, self.position == self.size));
         }
-        if self.position == self.size && !self.is_as_scanned() {
+        let ends = self.position == self.size;
+        if ends && !self.is_as_scanned() {
             return self.failed(supply, unit);
         }
-        frames
+        let count = read.len();
+        read.par_iter_mut()
+            .enumerate()
+            .map(|(number, segment)| {
+                let last = ends && number + 1 == count;
+                let compressible = is_compressible(segment.news());
+                let frame = supply.finish(&mut segment.frame, unit, last, compressible);
+                (frame, last)
+            })
+            .collect()
     }
 
     /// Was the whole of it read, and was it what the manifest says? One byte more shows that the file
@@ -286,37 +316,46 @@ impl LargeFile {
         at_end && Digest::from(self.hasher.finalize()) == self.digest
     }
 
-    /// Encodes one segment; gives its content back for the digest.
-    fn segment(&self, start: u64, supply: &Supply, unit: u32) -> io::Result<(Vec<u8>, Vec<u8>)> {
+    /// Reads a segment to where it is sent from.
+    fn copy(&self, start: u64) -> io::Result<Segment> {
         let length = SEGMENT.min(self.size - start) as usize;
-        let margin = self.index.as_ref().map_or(0, Index::margin) as u64;
+        let mut frame = PayloadBuilder::default();
+        let flags = self.flags(start + length as u64);
+        let room = frame.push_literal(self.entry, flags, length);
+        self.file.read_exact_at(room, start)?;
+        Ok(Segment {
+            frame,
+            window: None,
+            length,
+        })
+    }
+
+    fn flags(&self, end: u64) -> PartFlags {
+        match end == self.size {
+            true => PartFlags::End,
+            false => PartFlags::More,
+        }
+    }
+
+    /// Searches a segment for what the old file has.
+    fn compare(&self, index: &Index, start: u64) -> io::Result<Segment> {
+        let length = SEGMENT.min(self.size - start) as usize;
+        let margin = index.margin() as u64;
         let from = start.saturating_sub(margin);
         let to = (start + length as u64 + margin).min(self.size);
         let mut window = vec![0; (to - from) as usize];
         self.file.read_exact_at(&mut window, from)?;
         let part = (start - from) as usize..(start - from) as usize + length;
         let mut ops = Vec::with_capacity(16);
-        match &self.index {
-            Some(index) => {
-                index.diff(&window, part.clone(), &mut ops);
-            }
-            None => literal(&window[part.clone()], &mut ops),
-        }
-        let last = start + length as u64 == self.size;
+        index.diff(&window, part.clone(), &mut ops);
         let mut frame = PayloadBuilder::default();
-        frame.push(
-            self.entry,
-            if last {
-                PartFlags::End
-            } else {
-                PartFlags::More
-            },
-            &ops,
-        );
-        let frame = supply.finish(&mut frame, unit, last);
-        window.truncate(part.end);
-        window.drain(..part.start);
-        Ok((window, frame))
+        let flags = self.flags(start + length as u64);
+        frame.push(self.entry, flags, &ops);
+        Ok(Segment {
+            frame,
+            window: Some((window, part)),
+            length,
+        })
     }
 
     /// The file is not what was scanned: its end is a failure.
@@ -324,7 +363,34 @@ impl LargeFile {
         supply.changed(supply.file(self.entry).0);
         let mut frame = PayloadBuilder::default();
         frame.push(self.entry, PartFlags::Failed, &[]);
-        vec![(supply.finish(&mut frame, unit, true), true)]
+        vec![(supply.finish(&mut frame, unit, true, true), true)]
+    }
+}
+
+/// A segment that was read, and what is to be sent of it.
+struct Segment {
+    frame: PayloadBuilder,
+    /// The segment within what lies around it, where it was compared. Else it is the end of the frame.
+    window: Option<(Vec<u8>, Range<usize>)>,
+    length: usize,
+}
+
+impl Segment {
+    /// All of it.
+    fn content(&self) -> &[u8] {
+        match &self.window {
+            Some((window, part)) => &window[part.clone()],
+            None => self.news(),
+        }
+    }
+
+    /// What is sent, its head apart where it is sent whole.
+    fn news(&self) -> &[u8] {
+        let raw = self.frame.raw();
+        match self.window {
+            Some(_) => raw,
+            None => &raw[raw.len() - self.length..],
+        }
     }
 }
 

@@ -48,7 +48,10 @@ pub(crate) fn pack_from(base: &[u8], manifest: &[u8]) -> io::Result<Vec<u8>> {
 
 /// What was packed, if it has the length that was told.
 pub(crate) fn unpack(packed: &[u8], length: u64) -> Option<Vec<u8>> {
-    whole(zstd::bulk::decompress(packed, length as usize).ok()?, length)
+    whole(
+        zstd::bulk::decompress(packed, length as usize).ok()?,
+        length,
+    )
 }
 
 /// What was packed against another manifest.
@@ -72,9 +75,7 @@ fn whole(manifest: Vec<u8>, length: u64) -> Option<Vec<u8>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use release_core::{
-        Digest, Entry, Kind, Manifest, Meta, Principal, RelPath, Timestamp,
-    };
+    use release_core::{Digest, Entry, Kind, Manifest, Meta, Principal, RelPath, Timestamp};
 
     use super::*;
 
@@ -102,7 +103,9 @@ mod tests {
         let root = entry("", 1_700_000_000, Kind::Directory);
         let table = vec![Principal { id: 0, name: None }];
         let entries = std::iter::once(root).chain((0..files).map(file)).collect();
-        Manifest::new(table.clone(), table, entries).unwrap().encode()
+        Manifest::new(table.clone(), table, entries)
+            .unwrap()
+            .encode()
     }
 
     #[test]
