@@ -2,18 +2,39 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Content up to here is that of a small update, which waits for the line, in bytes.
-const SMALL_UPDATE: u64 = 8 << 20;
-/// Up to here an update is a large one, or a small first copy.
-const UPDATE: u64 = 32 << 20;
-
-/// Levels of zstd.
-const DENSEST: i32 = 6;
-const DENSE: i32 = 3;
-const FAST: i32 = 1;
+/// Levels of zstd, and up to how many bytes of content in all they are used: for what is sent of files of
+/// which the hosts have old ones, and for the rest.
+const OF_UPDATES: [(u64, i32); 3] = [(16 << 20, 6), (128 << 20, 3), (u64::MAX, 1)];
+const OF_COPIES: [(u64, i32); 3] = [(8 << 20, 6), (32 << 20, 3), (u64::MAX, 1)];
 
 /// What is looked at to tell whether content compresses, in bytes: from the start, the middle and the end.
 const SAMPLE: usize = 1 << 10;
+
+/// How a frame's content is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// As it is.
+    Plain,
+    /// Compressed: files that hosts have nothing of.
+    Copy,
+    /// Compressed: files of which they have old ones.
+    Update,
+}
+
+impl Manner {
+    /// What is sent of files of which hosts have old ones, or nothing.
+    pub(super) fn of(update: bool) -> Self {
+        if update { Self::Update } else { Self::Copy }
+    }
+
+    /// The same, but for content that is not worth the try.
+    pub(super) fn if_compressible(self, content: &[u8]) -> Self {
+        match is_compressible(content) {
+            true => self,
+            false => Self::Plain,
+        }
+    }
+}
 
 /// Chooses zstd levels: an update is small and waits for the line, a first copy is large and waits for
 /// the processor.
@@ -24,13 +45,15 @@ pub(super) struct Level {
 
 impl Level {
     /// The level for `length` bytes more.
-    pub(super) fn of(&self, length: usize) -> i32 {
+    pub(super) fn of(&self, length: usize, manner: Manner) -> Option<i32> {
+        let levels = match manner {
+            Manner::Plain => return None,
+            Manner::Copy => OF_COPIES,
+            Manner::Update => OF_UPDATES,
+        };
         let before = self.encoded.fetch_add(length as u64, Ordering::Relaxed);
-        match before {
-            _ if before < SMALL_UPDATE => DENSEST,
-            _ if before < UPDATE => DENSE,
-            _ => FAST,
-        }
+        let fits = levels.iter().find(|(end, _)| before < *end);
+        fits.map(|&(_, level)| level)
     }
 }
 
@@ -39,7 +62,7 @@ impl Level {
 ///
 /// Counts how often pairs of bytes in three samples are alike: of `n` random bytes, `n²/256`. What compresses
 /// by a few per cent has far more, but for content that repeats itself at a distance only, which is rare.
-pub(super) fn is_compressible(content: &[u8]) -> bool {
+fn is_compressible(content: &[u8]) -> bool {
     if content.len() < 3 * SAMPLE {
         return true;
     }
@@ -89,8 +112,13 @@ mod tests {
     #[test]
     fn the_first_bytes_are_compressed_hardest() {
         let level = Level::default();
-        let levels: Vec<i32> = (0..50).map(|_| level.of(1 << 20)).collect();
+        let levels: Vec<i32> = (0..50)
+            .map(|_| level.of(1 << 20, Manner::Copy).unwrap())
+            .collect();
         assert!(levels.is_sorted_by(|a, b| a >= b), "{levels:?}");
-        assert_eq!((levels[0], levels[49]), (DENSEST, FAST));
+        assert_eq!((levels[0], levels[49]), (6, 1));
+        let longer = level.of(1 << 20, Manner::Update);
+        assert_eq!(longer, Some(3), "an update waits for the line for longer");
+        assert_eq!(level.of(1 << 20, Manner::Plain), None);
     }
 }

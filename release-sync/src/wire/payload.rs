@@ -15,9 +15,10 @@ use zstd::bulk::{Compressor, Decompressor};
 
 use super::{Frame, FrameKind, WireError, number};
 use crate::delta::OpWriter;
+use crate::unit::LOT_BYTES;
 
-/// Most bytes that a payload frame has before compression.
-pub(crate) const MAX_PAYLOAD_RAW: usize = 1 << 20;
+/// Most bytes that a payload frame has before compression: a lot fits into one, but for its parts' heads.
+pub(crate) const MAX_PAYLOAD_RAW: usize = LOT_BYTES as usize;
 
 const LAST: u8 = 1;
 const ZSTD: u8 = 2;
