@@ -2,7 +2,9 @@
 
 mod deploy;
 mod mistake;
+mod publication;
 mod pull;
+mod records;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,7 +14,9 @@ use clap_complete::Shell;
 
 pub(crate) use deploy::{DeployArgs, HostArgs, PlanArgs};
 pub(crate) use mistake::mistake;
+pub(crate) use publication::{KeygenArgs, SnapshotArgs};
 pub(crate) use pull::{PullArgs, Remote};
+pub(crate) use records::{HistoryArgs, PruneArgs};
 
 /// Pushes a release to many hosts, and says what happened on each.
 #[derive(Debug, Parser)]
@@ -72,6 +76,10 @@ pub(crate) enum Verb {
     Plan(Box<PlanArgs>),
     Status(StatusArgs),
     Pull(PullArgs),
+    History(HistoryArgs),
+    Snapshot(SnapshotArgs),
+    Prune(PruneArgs),
+    Keygen(KeygenArgs),
     Doctor(DoctorArgs),
     Thaw(ThawArgs),
     /// Shows on this machine what a deploy does, and proves it

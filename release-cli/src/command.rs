@@ -5,11 +5,17 @@ mod deploy;
 mod desk;
 mod doctor;
 mod freeze;
+mod history;
+mod keygen;
 mod manual;
+mod password;
 mod plan;
+mod prune;
 mod pull;
+mod snapshot;
 mod status;
 mod thaw;
+mod unfinished;
 
 use std::ffi::OsString;
 use std::io;
@@ -65,12 +71,17 @@ fn do_verb(
     let config = args.global.config.as_deref();
     if !is_apart(&args.verb) {
         thaw::left_behind(config, &desk);
+        unfinished::tell(config, &desk);
     }
     match &args.verb {
         Verb::Deploy(args) => deploy::run(args, config, &desk),
         Verb::Plan(args) => plan::run(args, config, &desk),
         Verb::Status(args) => status::run(args, config, &desk),
         Verb::Pull(args) => pull::run(args, config, &desk),
+        Verb::Snapshot(args) => snapshot::run(args, config, &desk),
+        Verb::History(args) => history::run(args, config, &desk),
+        Verb::Prune(args) => prune::run(args, config, &desk),
+        Verb::Keygen(args) => keygen::run(args, config, &desk),
         Verb::Doctor(args) => doctor::run(args, config, &desk),
         Verb::Thaw(args) => thaw::run(args, config, &desk),
         Verb::Freeze(args) => freeze::run(args, config, &desk),

@@ -2,8 +2,10 @@
 //!
 //! The only place that looks at the environment and the working directory.
 
+mod cloud;
 mod environment;
 mod hosts;
+mod publication;
 mod rollout;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +16,9 @@ use release_sync::{Host, Options, SshOptions};
 
 use crate::args::{DeployArgs, HostArgs, PullArgs, StatusArgs};
 use crate::failure::Failure;
+pub(crate) use cloud::CloudFlags;
 pub(crate) use environment::Environment;
+pub(crate) use publication::{Publication, Snapshotting};
 
 /// What `deploy` and `plan` need.
 #[derive(Debug)]

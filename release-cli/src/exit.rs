@@ -1,6 +1,7 @@
 //! How a command ends: the only place where errors become exit codes, kinds and hints.
 
 mod advice;
+mod policy;
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -66,6 +67,13 @@ impl Exit {
             | Failure::NoHosts
             | Failure::UnknownHost { .. }
             | Failure::NothingToSnapshot
+            | Failure::Unset { .. }
+            | Failure::Flag { .. }
+            | Failure::NoRegions
+            | Failure::CloudNeeded
+            | Failure::NoAws
+            | Failure::Authorities { .. }
+            | Failure::NobodyToAsk
             | Failure::NoSshAgent
             | Failure::NoLastDeploy(_)
             | Failure::NoStateHome => Self::Usage,
@@ -74,7 +82,21 @@ impl Exit {
             Failure::Engine(error) => Self::of_errors(false, false, [Some(error)].into_iter()),
             Failure::Freeze(FreezeError::AtWork { .. }) => Self::Locked,
             Failure::Freeze(error) if error.is_refusal() => Self::Refused,
+            Failure::Snapshot(error) if error.is_refusal() => Self::Refused,
+            Failure::Publish(error) if error.is_refusal() => Self::Refused,
+            Failure::KeyExists(_) => Self::Refused,
             Failure::Freeze(_)
+            | Failure::Snapshot(_)
+            | Failure::Publish(_)
+            | Failure::Cloud(_)
+            | Failure::LocalCloud(_)
+            | Failure::NothingPublished(_)
+            | Failure::Runtime(_)
+            | Failure::KeyMaking(_)
+            | Failure::KeyUnwritable { .. }
+            | Failure::PasswordsDiffer
+            | Failure::UnfinishedDamaged { .. }
+            | Failure::LedgerDamaged { .. }
             | Failure::Drill { .. }
             | Failure::ThawedEarly
             | Failure::State { .. }

@@ -3,9 +3,13 @@
 use std::io;
 use std::path::PathBuf;
 
-use release_core::ConfigError;
+use release_core::cloud::CloudError;
+use release_core::cloud::local::FleetError;
+use release_core::{ConfigError, ParseNameError, SigningError};
 
 use crate::freeze::FreezeError;
+use crate::publish::PublishError;
+use crate::snapshot::SnapshotError;
 
 /// The cause is in [`source`](std::error::Error::source), not in the text; exit codes, kinds and hints
 /// are given by [`crate::exit`].
@@ -26,6 +30,17 @@ pub(crate) enum Failure {
         flag: &'static str,
         key: &'static str,
     },
+    /// The same, of what has no flag.
+    #[error("nothing says {what}")]
+    Unset {
+        what: &'static str,
+        key: &'static str,
+    },
+    #[error("`{flag}` makes no sense")]
+    Flag {
+        flag: &'static str,
+        source: ParseNameError,
+    },
     #[error("the destination {} is not an absolute path", .0.display())]
     RelativeDestination(PathBuf),
     #[error("the configuration has no hosts")]
@@ -38,6 +53,51 @@ pub(crate) enum Failure {
     NothingToSnapshot,
     #[error("with `cloud.kind = \"none\"` there are no groups, so `{flag}` has no meaning")]
     NoCloud { flag: &'static str },
+    #[error("a local cloud has no regions, so `--region` has no meaning")]
+    NoRegions,
+    #[error("with `cloud.kind = \"none\"` there is no volume, and nothing to boot from")]
+    CloudNeeded,
+    #[cfg_attr(feature = "aws", expect(dead_code, reason = "this build can"))]
+    #[error("this build can't talk to AWS")]
+    NoAws,
+    #[cfg_attr(
+        not(feature = "aws"),
+        expect(dead_code, reason = "this build connects to nobody")
+    )]
+    #[error("the certificate authorities in {} can't be used", .path.display())]
+    Authorities { path: PathBuf, source: io::Error },
+    #[error("nothing can be called: there is no room for a runtime")]
+    Runtime(#[source] io::Error),
+    #[error(transparent)]
+    LocalCloud(#[from] FleetError),
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("nothing is published in {}", .0.display())]
+    NothingPublished(PathBuf),
+    #[error("{} is there already", .0.display())]
+    KeyExists(PathBuf),
+    #[error("the key can't be made")]
+    KeyMaking(#[source] SigningError),
+    #[error("the key can't be written to {}", .path.display())]
+    KeyUnwritable { path: PathBuf, source: io::Error },
+    #[error("a password has to be typed, and nobody is there to type it")]
+    NobodyToAsk,
+    #[error("the two passwords are not the same")]
+    PasswordsDiffer,
+    #[error("{} is not what a deploy leaves there", .path.display())]
+    UnfinishedDamaged {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("{} is not what a snapshot leaves there", .path.display())]
+    LedgerDamaged {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     #[error("this version can't do `{what}` yet")]
     NotBuilt { what: String, instead: &'static str },
     #[error("not all of what was to be written to standard output could be")]

@@ -26,6 +26,7 @@ use rustix::io::Errno;
 pub(crate) use error::FreezeError;
 pub(crate) use ioctl::Thaw;
 pub(crate) use left_behind::{LeftBehind, thaw, thaw_left_behind};
+pub(crate) use mounts::mount_of;
 pub(crate) use premises::Tenant;
 use record::{Record, Standing, Taken};
 pub(crate) use vigil::keep as keep_vigil;
@@ -48,10 +49,6 @@ pub(crate) struct Request<'a> {
 
 impl Request<'_> {
     /// How long the action may take: what is left of the limit is for the thaw.
-    #[expect(
-        dead_code,
-        reason = "for the snapshot of a deploy, which is not there yet"
-    )]
     pub(crate) fn limit_of_action(&self) -> Duration {
         self.limit * 4 / 5
     }
@@ -68,16 +65,8 @@ pub(crate) struct Outcome<T> {
     /// How long nobody could write, by a clock that only goes forward.
     pub(crate) held: Duration,
     /// It was frozen from this moment on …
-    #[expect(
-        dead_code,
-        reason = "for the snapshot of a deploy, which is not there yet"
-    )]
     pub(crate) since: SystemTime,
     /// … at least until this one, if it is sound.
-    #[expect(
-        dead_code,
-        reason = "for the snapshot of a deploy, which is not there yet"
-    )]
     pub(crate) until: SystemTime,
 }
 

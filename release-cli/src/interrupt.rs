@@ -55,6 +55,11 @@ impl Interrupts {
         is_first
     }
 
+    #[cfg(test)]
+    pub(crate) fn interrupt_now(&self) {
+        self.interrupt();
+    }
+
     pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::SeqCst)
     }

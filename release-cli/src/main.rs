@@ -4,12 +4,15 @@
 //! with the engine, [`ui`] shows it, and [`exit`] says how it ended.
 
 mod args;
+mod cloud;
 mod command;
 mod context;
 mod exit;
 mod failure;
 mod freeze;
 mod interrupt;
+mod publish;
+mod snapshot;
 mod state;
 mod ui;
 

@@ -1,7 +1,10 @@
-//! What is remembered from one deploy to the next: which generation was the last, who is at work, and
-//! what came of each host.
+//! What is remembered from one deploy to the next: which generation was the last, who is at work, what
+//! came of each host, what was left unfinished, and which snapshots were begun.
 
+mod history;
+mod ledger;
 mod record;
+mod unfinished;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -12,7 +15,12 @@ use release_core::{Generation, escape};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::failure::Failure;
+#[cfg(test)]
+pub(crate) use history::HostEntry;
+pub(crate) use history::{Deed, Doing, Entry};
+pub(crate) use ledger::Begun;
 pub(crate) use record::Deploy;
+pub(crate) use unfinished::Unfinished;
 
 /// A host's word moves the generation by no more than this at a time. Otherwise one hostile host could
 /// use up all generations by naming the last.
@@ -21,8 +29,9 @@ const LONGEST_LEAP: u64 = 1_000_000;
 /// Longest part of a lock file that is read.
 const MAX_HOLDER: u64 = 300;
 
-/// The state directory. It holds `generation`, the last one that was given out, `deploy.lock`, and
-/// what is remembered of deploys: `last-deploy.json` and `history.jsonl`.
+/// The state directory. It holds `generation`, the last one that was given out, `deploy.lock`, what is
+/// remembered of deploys (`last-deploy.json`, `history.jsonl`), and what is not at its end:
+/// `unfinished.json`, `snapshots.json`.
 #[derive(Debug)]
 pub(crate) struct State {
     directory: PathBuf,
@@ -75,6 +84,12 @@ impl State {
         })
     }
 
+    /// Who has the lock, or had it and died. To ask the kernel which of both would be to take it.
+    pub(crate) fn holder(&self) -> Option<String> {
+        let mut file = File::open(self.directory.join("deploy.lock")).ok()?;
+        read_holder(&mut file).ok()?
+    }
+
     fn read_generation(&self) -> Result<Generation, Failure> {
         let path = self.directory.join("generation");
         match fs::read(&path) {
@@ -110,6 +125,16 @@ impl State {
             File::open(&self.directory)?.sync_all()
         };
         write().map_err(self.fault())
+    }
+
+    /// Removes a file, if it is there.
+    fn remove(&self, name: &str) -> Result<(), Failure> {
+        let remove = || match fs::remove_file(self.directory.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => File::open(&self.directory)?.sync_all(),
+        };
+        remove().map_err(self.fault())
     }
 
     fn fault(&self) -> impl Fn(io::Error) -> Failure + use<> {
@@ -150,7 +175,17 @@ impl DeployLock<'_> {
 
     /// A generation that was never used.
     pub(crate) fn allocate(&self) -> Result<Generation, Failure> {
+        self.allocate_after([])
+    }
+
+    /// The same, which is higher than all that were seen: by the pointer that is published, on tags of
+    /// snapshots. These are our own words, and believed however far they leap.
+    pub(crate) fn allocate_after(
+        &self,
+        seen: impl IntoIterator<Item = Generation>,
+    ) -> Result<Generation, Failure> {
         let last = self.state.read_generation()?;
+        let last = seen.into_iter().fold(last, Generation::max);
         let generation = last.next().ok_or(Failure::Exhausted(last))?;
         self.state.write_generation(generation)?;
         Ok(generation)
@@ -200,6 +235,10 @@ mod tests {
         assert!(lock.raise(Generation::new(41)).unwrap());
         assert!(lock.raise(Generation::new(7)).unwrap());
         assert_eq!(lock.allocate().unwrap(), Generation::new(42));
+        let seen = [7, 4_000_000, 9].map(Generation::new);
+        let next = Generation::new(4_000_001);
+        assert_eq!(lock.allocate_after(seen).unwrap(), next);
+        assert_eq!(lock.allocate().unwrap(), Generation::new(4_000_002));
         let names: Vec<_> = fs::read_dir(&state.directory).unwrap().collect();
         assert_eq!(names.len(), 2, "no temporary file is left: {names:?}");
     }

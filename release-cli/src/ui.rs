@@ -13,20 +13,25 @@ mod lines;
 mod live;
 mod paint;
 mod sink;
+mod snapshots;
 mod summary;
 mod table;
 mod words;
 
 use std::io::{self, stderr, stdout};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use release_core::Pointer;
+use release_core::cloud::Snapshot;
 use release_sync::{Generation, HostPlan, HostStatus, Monitor, ReleaseId, Report};
 
 use crate::args::{Color, Global};
 use crate::context::Environment;
 use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
+use crate::state::Entry;
 use canvas::Extent;
 pub(crate) use check::{Check, Finding, Health};
 use errors::Errors;
@@ -35,6 +40,7 @@ use json::Json;
 use lines::{Lines, Volume};
 use live::Live;
 use paint::Paint;
+pub(crate) use snapshots::{Conclusion, Pruned};
 pub(crate) use words::{bytes, count};
 
 /// Shows what happens. Told by several threads at once.
@@ -50,6 +56,22 @@ pub(crate) trait Screen: Monitor + Send {
 
     /// The run that was started is over.
     fn finished(&self, report: &Report, verdict: Verdict);
+
+    /// A snapshot was begun, or has got further. `held` is told once, when it was begun: how long nobody could
+    /// write to the file system meanwhile.
+    fn snapshot(&self, snapshot: &Snapshot, held: Option<Duration>);
+
+    /// A pointer was published: new instances boot what it names.
+    fn published(&self, pointer: &Pointer);
+
+    /// A run that was started is over, and had nothing to do with hosts. In place of [`Screen::finished`].
+    fn concluded(&self, conclusion: &Conclusion<'_>);
+
+    /// What was deployed, the latest last.
+    fn history(&self, entries: &[Entry]);
+
+    /// What became of snapshots.
+    fn pruned(&self, pruned: &Pruned<'_>);
 
     /// If a run is under way, it ends here, and what is known of it is all there is. Else nothing.
     fn abandon(&self);
@@ -176,6 +198,13 @@ pub(crate) fn screen(global: &Global, environment: &Environment, terse: bool) ->
         return Arc::new(Lines::new(stdout(), results, extent, errors, volume).drawing(live));
     }
     Arc::new(Lines::new(stdout(), results, extent, errors, volume))
+}
+
+/// A screen that nobody looks at.
+#[cfg(test)]
+pub(crate) fn silent() -> Arc<dyn Screen> {
+    let errors = Errors::new(io::sink(), Paint(false));
+    Arc::new(Json::new(io::sink(), errors, Timestamp::now))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod action;
 #[cfg(feature = "aws")]
 pub mod aws;
+mod console;
 #[cfg(any(feature = "contract", all(test, feature = "local")))]
 pub mod contract;
 mod error;
@@ -23,6 +24,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use action::{Action, UnknownAction};
+pub use console::console_host_keys;
 pub use error::{CloudError, CloudFault};
 pub use instance::{
     AddressKind, Addresses, Group, GroupQuery, HeldInstance, HookResult, Instance, InstanceState,
@@ -32,8 +34,8 @@ pub use listing::{FleetMember, Standing, list_fleet};
 pub use retry::{Timer, persist};
 pub use snapshot::{NewSnapshot, Snapshot, SnapshotQuery, SnapshotState};
 pub use tags::{
-    ClientToken, TAG_DEPLOY, TAG_FLEET, TAG_GENERATION, TAG_INSTANCE, TAG_RELEASE, Tags,
-    tagged_generation, tagged_release,
+    ClientToken, TAG_DEPLOY, TAG_FLEET, TAG_GENERATION, TAG_INSTANCE, TAG_PUBLISHED, TAG_RELEASE,
+    Tags, tagged_generation, tagged_publication, tagged_release,
 };
 pub use volume::{
     Attachment, AttachmentState, Encryption, NewVolume, Volume, VolumeKind, VolumeQuery,

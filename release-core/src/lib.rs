@@ -6,14 +6,18 @@
 //! a [`Generation`], a number that only grows, and leaves a [`Marker`] in each tree to say what it is.
 //! A [`Pointer`] says which generation new instances boot, and is signed.
 //!
+//! How a new instance comes to its release is [`boot`], a machine that is told what happens.
+//!
 //! All of that is pure: no I/O, no clock, no environment. [`cloud`] is the port to where instances, volumes
 //! and snapshots are; what stands behind it is not pure, and is behind features. So is a look at sysfs, to tell which volume a
 //! block device is (`device`).
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::disallowed_methods))]
 
+pub mod boot;
 pub mod cloud;
 mod config;
+pub mod deploy;
 // The one look at a disk: below the root of sysfs that it is given.
 #[cfg(feature = "device")]
 #[allow(clippy::disallowed_methods)]
@@ -24,6 +28,7 @@ mod marker;
 mod moment;
 mod path;
 mod pointer;
+mod retention;
 mod retry;
 #[cfg(test)]
 mod testing;
@@ -53,4 +58,5 @@ pub use pointer::{
 };
 #[cfg(feature = "sign")]
 pub use pointer::{SecretKey, SigningError};
+pub use retention::{Fate, Kept, Retention};
 pub use retry::{Backoff, Schedule};

@@ -8,7 +8,7 @@ use crate::{Generation, ReleaseId};
 ///
 /// A claim, not a proof: files may have been edited since. One line of JSON, so that a person and a
 /// shell script can read it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Marker {
     /// Which release.
     pub release: ReleaseId,

@@ -48,8 +48,10 @@ enum Blocked {
 /// What becomes of a host that has everything staged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Wait: others are not there yet.
+    /// Wait: others are not there yet. Asked again soon, since it is also time that decides.
     Wait,
+    /// Wait until woken.
+    Hold,
     /// Make it current.
     Commit,
     /// Leave the tree as it is.
@@ -82,6 +84,7 @@ impl Drive<'_> {
         let mut buffer = vec![0; READ];
         let mut due = VecDeque::new();
         let (mut staged, mut committing) = (false, false);
+        let mut lingers = false;
         // Had the transport no room when something was last written to it?
         let mut full = false;
         loop {
@@ -96,8 +99,10 @@ impl Drive<'_> {
                 return Err(Error::Cancelled);
             }
             if staged && !committing {
-                match decide() {
-                    Verdict::Wait => {}
+                let verdict = decide();
+                lingers = verdict == Verdict::Wait;
+                match verdict {
+                    Verdict::Wait | Verdict::Hold => {}
                     Verdict::Commit => {
                         committing = true;
                         self.session.commit();
@@ -125,10 +130,9 @@ impl Drive<'_> {
                 self.session.handle_end(self.transport.stderr())?;
                 return Ok(());
             }
-            let undecided = staged && !committing;
             match blocked {
                 Blocked::No if !waiting && self.session.poll_transmit().is_some() => {}
-                Blocked::No if undecided => self.sleep(false, LINGER)?,
+                Blocked::No if lingers => self.sleep(false, LINGER)?,
                 Blocked::No => self.sleep(false, NAP)?,
                 Blocked::Full => self.sleep(true, NAP)?,
                 Blocked::Paced(delay) => self.sleep(false, delay)?,

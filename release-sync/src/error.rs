@@ -22,6 +22,14 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// What the source is can't be written down in it.
+    #[error("the source {} can't be written to", .path.display())]
+    SourceUnwritable {
+        /// The source directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The source has no entries, and that was not asked for.
     #[error("the source {} is empty", .path.display())]
     SourceEmpty {

@@ -7,6 +7,7 @@ mod reach;
 mod slots;
 mod visit;
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::thread::ScopedJoinHandle;
 use std::time::Instant;
@@ -26,8 +27,8 @@ use crate::session::Goal;
 use crate::supply::{Awaited, PayloadCache, Supplied};
 use crate::wire::{MAX_PATTERNS, PATTERN_COST};
 use crate::{
-    Cancel, Error, Event, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor, Options,
-    Report, Source,
+    Cancel, Error, Event, Hold, Host, HostPlan, HostProbe, HostReport, HostStatus, Monitor,
+    Options, Report, Source,
 };
 
 /// The hosts of a run, and how it is to be done.
@@ -88,6 +89,33 @@ impl Fleet {
         monitor: &dyn Monitor,
         prepare: impl FnOnce() -> Result<Source, E>,
     ) -> Result<(Source, Report), E> {
+        let gate = Gate::new(self.hosts.len(), self.options.together);
+        self.push_through(&gate, generation, monitor, prepare)
+    }
+
+    /// As [`push_when_ready`](Self::push_when_ready), but no host commits before `hold` is released. A host
+    /// that waits has told [`HostState::Staged`](crate::HostState::Staged), and keeps its session; if it
+    /// loses that, it connects anew and finds what it has staged.
+    ///
+    /// To give up what is held, [cancel](Self::cancel_handle) the run. `prepare` may keep the source, and
+    /// return what borrows it.
+    pub fn push_held<S: Borrow<Source>, E>(
+        &self,
+        hold: &Hold,
+        generation: Generation,
+        monitor: &dyn Monitor,
+        prepare: impl FnOnce() -> Result<S, E>,
+    ) -> Result<(S, Report), E> {
+        self.push_through(&Gate::held(hold), generation, monitor, prepare)
+    }
+
+    fn push_through<S: Borrow<Source>, E>(
+        &self,
+        gate: &Gate,
+        generation: Generation,
+        monitor: &dyn Monitor,
+        prepare: impl FnOnce() -> Result<S, E>,
+    ) -> Result<(S, Report), E> {
         // This run's own, since a fleet that was cancelled stays so.
         let cancel = Cancel::default();
         let stop = cancel.clone();
@@ -95,15 +123,16 @@ impl Fleet {
         let held = Held::new(monitor);
         let run = self.run(generation, &cancel, &held);
         std::thread::scope(|scope| {
-            let hosts = scope.spawn(|| self.change(&Goal::Await, &run));
+            let hosts = scope.spawn(|| self.change_through(gate, &Goal::Await, &run));
             let unprepared = Unprepared(&run, &held);
-            let source = prepare()?;
+            let prepared = prepare()?;
+            let source: &Source = prepared.borrow();
             std::mem::forget(unprepared);
             held.release();
-            run.awaited.fulfil(Supplied::of(&source, self.hosts.len()));
+            run.awaited.fulfil(Supplied::of(source, self.hosts.len()));
             let mut report = joined(hosts);
             report.release = Some(source.release());
-            Ok((source, report))
+            Ok((prepared, report))
         })
     }
 
@@ -168,11 +197,15 @@ impl Fleet {
     }
 
     fn change(&self, goal: &Goal, run: &Run<'_>) -> Report {
+        let gate = Gate::new(self.hosts.len(), self.options.together);
+        self.change_through(&gate, goal, run)
+    }
+
+    fn change_through(&self, gate: &Gate, goal: &Goal, run: &Run<'_>) -> Report {
         let started = Instant::now();
         let slots = Slots::new(self.options.parallel, run.cancel);
-        let gate = Gate::new(self.hosts.len(), self.options.together);
         let hosts = self.each(|host| {
-            let report = Visit::new(host, run).change(goal, &gate, &slots);
+            let report = Visit::new(host, run).change(goal, gate, &slots);
             run.monitor.event(Event::Finished { report: &report });
             report
         });

@@ -64,7 +64,8 @@ pub struct SshTarget {
     pub port: u16,
     /// The user that logs in.
     pub user: String,
-    /// The name under which the host's key is known, where that is not the address (an instance id).
+    /// A name of the host's own under which its key may be known, as an instance's id: it stays when addresses
+    /// change hands. What is known under it goes before what is known under the address.
     pub key_name: Option<String>,
     /// How SSH is spoken to this host, where [`Options::ssh`](crate::Options::ssh) is not to hold.
     pub ssh: Option<Box<SshOptions>>,

@@ -65,6 +65,7 @@
 //! | bring a tree from a host | [`pull`] |
 //! | reach a host | [`Host`] with a [`Reach`]: SSH, a command, this process, or your own [`Connect`] |
 //! | watch | [`Monitor`], which is told every [`Event`] |
+//! | stage now, and commit when you say so | [`Fleet::push_held`] with a [`Hold`] |
 //! | stop | [`Fleet::cancel_handle`] → [`Cancel`] |
 //!
 //! Each has a program in `examples/`.
@@ -147,6 +148,8 @@ mod error;
 mod filter;
 #[cfg(feature = "ssh")]
 mod fleet;
+#[cfg(feature = "fs")]
+mod hold;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]
 mod host;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]
@@ -184,6 +187,8 @@ pub use cancel::Cancel;
 pub use error::Error;
 #[cfg(feature = "ssh")]
 pub use fleet::{Fleet, pull};
+#[cfg(feature = "fs")]
+pub use hold::Hold;
 pub use host::{
     Connect, Connector, Host, HostKeys, Identity, Reach, SshOptions, SshTarget, Streams,
 };

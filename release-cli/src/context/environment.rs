@@ -18,6 +18,10 @@ pub(crate) struct Environment {
     pub(crate) state_home: Option<PathBuf>,
     /// The socket of the running ssh-agent.
     pub(crate) ssh_agent: Option<PathBuf>,
+    /// Where AWS's services answer instead of at their own addresses.
+    pub(crate) aws_endpoint: Option<String>,
+    /// The certificate authorities that AWS's services are checked with, instead of those that are built in.
+    pub(crate) aws_authorities: Option<PathBuf>,
     pub(crate) user: String,
     pub(crate) host: String,
     pub(crate) process: u32,
@@ -42,6 +46,8 @@ impl Environment {
             home: said("HOME").map(PathBuf::from),
             state_home: said("XDG_STATE_HOME").map(PathBuf::from),
             ssh_agent: said("SSH_AUTH_SOCK").map(PathBuf::from),
+            aws_endpoint: said("AWS_ENDPOINT_URL").map(lossy),
+            aws_authorities: said("AWS_CA_BUNDLE").map(PathBuf::from),
             user: ["USER", "LOGNAME"]
                 .into_iter()
                 .find_map(said)

@@ -11,7 +11,13 @@ impl File {
     /// `hosts` is how many there are. Waves that begin with all of them, and a limit that none can
     /// exceed, ask for nothing that isn't done.
     pub(super) fn check_rollout(&self, args: &DeployArgs, hosts: usize) -> Result<(), Failure> {
-        let CloudKind::None = self.config.cloud.kind;
+        let kind = self.config.cloud.kind;
+        if kind != CloudKind::None {
+            return Err(Failure::NotBuilt {
+                what: format!("deploy with cloud.kind = \"{}\"", kind.as_str()),
+                instead: "list the hosts, and set `cloud.kind = \"none\"`",
+            });
+        }
         if !args.groups.is_empty() {
             return Err(Failure::NoCloud { flag: "--group" });
         }
@@ -52,7 +58,9 @@ impl File {
     /// What the file says of groups, where nobody is asked for them.
     pub(super) fn unasked_groups(&self) -> Option<String> {
         let cloud = &self.config.cloud;
-        let CloudKind::None = cloud.kind;
+        if cloud.kind != CloudKind::None {
+            return None;
+        }
         let tags = cloud.group_tags.iter();
         let tags = tags.map(|(key, value)| format!("{key}={value}"));
         let groups: Vec<_> = cloud

@@ -13,6 +13,8 @@ fn environment() -> Environment {
         home: Some("/home/ada".into()),
         state_home: None,
         ssh_agent: None,
+        aws_endpoint: None,
+        aws_authorities: None,
         user: "ada".into(),
         host: "build-1".into(),
         process: 42,

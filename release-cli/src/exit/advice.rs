@@ -1,5 +1,7 @@
 //! A short name for each error, and what to do about it.
 
+mod cloud;
+
 use std::io::ErrorKind;
 
 use release_core::ConfigFault;
@@ -54,6 +56,49 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             "usage",
             format!("give {flag}, or `{key}` in the configuration"),
         ),
+        Failure::Unset { key, .. } => advice("usage", format!("set `{key}` in the configuration")),
+        Failure::Flag { .. } => no_advice("usage"),
+        Failure::NoRegions => advice("usage", "leave it out"),
+        Failure::CloudNeeded => advice(
+            "usage",
+            "set `cloud.kind` to \"aws\", or to \"local\" to try things out in a folder",
+        ),
+        Failure::NoAws => advice(
+            "no-aws",
+            "it was built with --no-default-features; `./dev build` makes one that can",
+        ),
+        Failure::Authorities { .. } => advice(
+            "authorities",
+            "AWS_CA_BUNDLE names a file with certificates in PEM form; without it Mozilla's are trusted",
+        ),
+        Failure::Runtime(_) => no_advice("runtime"),
+        Failure::LocalCloud(_) => advice(
+            "local-cloud",
+            "`cloud.root` names the folder of a fleet; `release-cli setup` makes one",
+        ),
+        Failure::NothingPublished(_) => advice(
+            "nothing-published",
+            "check `publish.directory`; a deploy or `release-cli snapshot` publishes",
+        ),
+        Failure::KeyExists(_) => advice(
+            "key-exists",
+            "instances that check with it would believe no other; move it away if that is meant",
+        ),
+        Failure::KeyMaking(_) => no_advice("key"),
+        Failure::KeyUnwritable { .. } => {
+            advice("key", "name a directory that you may write to with --key")
+        }
+        Failure::NobodyToAsk => advice("usage", "run it on a terminal"),
+        Failure::PasswordsDiffer => no_advice("passwords-differ"),
+        Failure::UnfinishedDamaged { .. } => advice(
+            "unfinished-damaged",
+            "compare `release-cli status` with what should be there, remove the file, and deploy",
+        ),
+        Failure::LedgerDamaged { .. } => advice(
+            "ledger-damaged",
+            "look for snapshots with the tag `release-deploy` and without `release-generation`, delete them, \
+             and remove the file",
+        ),
         Failure::RelativeDestination(_) => advice(
             "usage",
             "a path on a host begins with `/`, since nobody could tell what else it is relative to",
@@ -95,6 +140,9 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             "let it end, or wait for it with --lock-wait SECONDS; the lock ends with its holder",
         ),
         Failure::Engine(error) => of_error(error),
+        Failure::Cloud(error) => cloud::of_cloud(error),
+        Failure::Snapshot(error) => cloud::of_snapshot(error),
+        Failure::Publish(error) => cloud::of_publication(error),
         Failure::Freeze(error) => of_freeze(error),
         Failure::Drill { .. } => no_advice("drill"),
         Failure::ThawedEarly => advice(
@@ -172,6 +220,10 @@ fn of_source(error: &Error) -> Option<Advice> {
             }
             _ => advice("source", "run as a user who may read it"),
         },
+        Error::SourceUnwritable { .. } => advice(
+            "source-unwritable",
+            "run as a user who may write to `.release` in it: a snapshot has to say what it holds",
+        ),
         Error::SourceEmpty { .. } => advice(
             "source-empty",
             "if every host is meant to be emptied, say --allow-empty",

@@ -37,7 +37,7 @@ impl FreezeError {
     /// Somebody else's freeze ends; the rest stays as it is until somebody mends it.
     #[expect(
         dead_code,
-        reason = "for the snapshot of a deploy, which is not there yet"
+        reason = "a snapshot stops at either; whoever waits for them is not there yet"
     )]
     pub(crate) fn is_retryable(&self) -> bool {
         matches!(self, Self::Busy(_) | Self::AtWork { .. })

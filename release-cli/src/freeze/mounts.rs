@@ -15,18 +15,33 @@ const MOUNTINFO: &str = "/proc/self/mountinfo";
 pub(crate) struct Mount {
     pub(super) id: u64,
     /// The file system's own number. `stat` gives another one for btrfs's subvolumes.
-    pub(super) device: DeviceNumber,
+    pub(crate) device: DeviceNumber,
     /// Which of its directories is mounted: `/`, if all of it is.
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Where.
-    pub(super) point: PathBuf,
+    pub(crate) point: PathBuf,
+    /// Which kind of file system: `ext4`.
+    pub(crate) kind: String,
     /// The device, or whatever the file system calls its source.
-    pub(super) source: PathBuf,
+    pub(crate) source: PathBuf,
 }
 
 /// All mounts that this process sees.
 pub(super) fn read() -> io::Result<Vec<Mount>> {
     Ok(parse(&fs::read(MOUNTINFO)?))
+}
+
+/// The mount that a path is in: of several on one place the last, which is the one that is seen.
+///
+/// # Errors
+/// When the path, or the list of mounts, can't be read.
+pub(crate) fn mount_of(path: &Path) -> io::Result<Option<Mount>> {
+    let path = fs::canonicalize(path)?;
+    let mounts = read()?;
+    let above = mounts
+        .into_iter()
+        .filter(|mount| path.starts_with(&mount.point));
+    Ok(above.max_by_key(|mount| mount.point.components().count()))
 }
 
 /// The place that can't be read when [`read`] fails.
@@ -48,12 +63,14 @@ fn line(line: &[u8]) -> Option<Mount> {
     let root = unescape(fields.next()?);
     let point = unescape(fields.next()?);
     fields.find(|field| *field == b"-")?;
+    let kind = text(fields.next()?)?;
     Some(Mount {
         id,
         device,
         root,
         point,
-        source: unescape(fields.nth(1)?),
+        kind,
+        source: unescape(fields.next()?),
     })
 }
 
@@ -94,6 +111,7 @@ mod tests {
         assert_eq!(app.point, Path::new("/srv/my app"));
         assert_eq!(app.root, Path::new("/"));
         assert_eq!(app.source, Path::new("/dev/nvme1n1p1"));
+        assert_eq!(app.kind, "ext4");
         assert_eq!(sub.root, Path::new("/sub"));
         assert_eq!(sub.point, Path::new("/a\\b"));
     }

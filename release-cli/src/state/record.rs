@@ -1,19 +1,19 @@
-//! What came of deploys: `last-deploy.json` for the next one, `history.jsonl` for people.
+//! `last-deploy.json`: what came of each host, for the next deploy.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 
 use jiff::Timestamp;
 use release_sync::{Generation, ReleaseId, Report};
 use serde::{Deserialize, Serialize};
 
+use super::history::{Deed, Doing};
 use super::{DeployLock, State};
-use crate::exit::{Aim, Verdict, of_error};
+use crate::exit::{Aim, Verdict};
 use crate::failure::Failure;
 
 const LAST: &str = "last-deploy.json";
-const HISTORY: &str = "history.jsonl";
 
 /// What is known of a deploy when it begins.
 #[derive(Clone, Copy, Debug)]
@@ -40,28 +40,6 @@ pub(crate) struct Fate {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Last {
     hosts: BTreeMap<String, Fate>,
-}
-
-/// A line of `history.jsonl`.
-#[derive(Serialize)]
-struct Line<'a> {
-    at: String,
-    by: &'a str,
-    source: &'a str,
-    release: String,
-    generation: u64,
-    outcome: &'static str,
-    exit: u8,
-    seconds: f64,
-    hosts: Vec<HostLine<'a>>,
-}
-
-#[derive(Serialize)]
-struct HostLine<'a> {
-    host: &'a str,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
 }
 
 impl State {
@@ -103,7 +81,15 @@ impl DeployLock<'_> {
             (host.host.clone(), fate)
         });
         self.remember(fates)?;
-        self.append(&line(deploy, report, verdict, now))
+        let doing = Doing {
+            deed: Deed::Deploy,
+            release: deploy.release,
+            generation: deploy.generation,
+            source: deploy.source,
+            by: deploy.by,
+            snapshot: None,
+        };
+        self.append(&doing.with(report, verdict, now))
     }
 
     /// A file that can't be read any more is of no use: what is known now takes its place.
@@ -117,20 +103,6 @@ impl DeployLock<'_> {
         content.push(b'\n');
         self.state.replace(LAST, &content)
     }
-
-    /// One write, so that a line is in the file whole or not at all.
-    fn append(&self, line: &Line<'_>) -> Result<(), Failure> {
-        let append = || {
-            let mut content = serde_json::to_vec(line)?;
-            content.push(b'\n');
-            let mut options = OpenOptions::new();
-            let path = self.state.directory.join(HISTORY);
-            let mut file = options.append(true).create(true).open(path)?;
-            file.write_all(&content)?;
-            file.sync_all()
-        };
-        append().map_err(self.state.fault())
-    }
 }
 
 fn fate(deploy: Deploy<'_>, outcome: &str, well: bool) -> Fate {
@@ -138,25 +110,6 @@ fn fate(deploy: Deploy<'_>, outcome: &str, well: bool) -> Fate {
         generation: deploy.generation.get(),
         outcome: outcome.to_owned(),
         well,
-    }
-}
-
-fn line<'a>(deploy: Deploy<'a>, report: &'a Report, verdict: Verdict, now: Timestamp) -> Line<'a> {
-    let hosts = report.hosts.iter().map(|host| HostLine {
-        host: &host.host,
-        outcome: host.outcome.as_str(),
-        error: host.error.as_ref().map(|error| of_error(error).kind),
-    });
-    Line {
-        at: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        by: deploy.by,
-        source: deploy.source,
-        release: deploy.release.to_string(),
-        generation: deploy.generation.get(),
-        outcome: verdict.overall.as_str(),
-        exit: verdict.exit.code(),
-        seconds: report.seconds,
-        hosts: hosts.collect(),
     }
 }
 
@@ -207,23 +160,6 @@ mod tests {
             fate("worker-10", "failed", false),
         ];
         assert_eq!(fates(&state), expected);
-    }
-
-    #[test]
-    fn history_has_a_line_a_deploy() {
-        let directory = tempfile::tempdir().unwrap();
-        let state = State::open(directory.path()).unwrap();
-        let lock = state.lock("ada").unwrap();
-        let report = samples::report();
-        for _ in 0..2 {
-            lock.end(DEPLOY, &report, PARTIAL, Timestamp::UNIX_EPOCH)
-                .unwrap();
-        }
-        let text = fs::read_to_string(directory.path().join(HISTORY)).unwrap();
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0], lines[1]);
-        insta::assert_snapshot!(lines[0]);
     }
 
     #[test]

@@ -4,8 +4,11 @@ mod body;
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use release_core::Pointer;
+use release_core::cloud::Snapshot;
 use release_sync::{
     Event, Generation, HostReport, HostStatus, Monitor, Outcome, ReleaseId, Report,
 };
@@ -15,10 +18,13 @@ use serde_json::{Value, json};
 use super::errors::{Errors, one_line};
 use super::sink::Sink;
 use super::words::harmless;
-use super::{Chapter, Check, Claim, Finding, Health, Plans, Screen, Started};
+use super::{
+    Chapter, Check, Claim, Conclusion, Finding, Health, Plans, Pruned, Screen, Started, snapshots,
+};
 use crate::exit::{Exit, Overall, Verdict, of_failure};
 use crate::failure::Failure;
-use body::{host, plan, result, status};
+use crate::state::Entry;
+use body::{deployed, host, plan, result, status};
 
 /// Events.
 #[derive(Debug)]
@@ -172,6 +178,37 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
         let faults = report.hosts.iter();
         let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
         self.errors.hints(faults);
+    }
+
+    fn snapshot(&self, snapshot: &Snapshot, held: Option<Duration>) {
+        let body = snapshots::snapshot_event(snapshot, held);
+        self.events().send("snapshot", body);
+    }
+
+    fn published(&self, pointer: &Pointer) {
+        let body = snapshots::published_event(pointer);
+        self.events().send("published", body);
+    }
+
+    fn concluded(&self, conclusion: &Conclusion<'_>) {
+        let mut events = self.events();
+        events.run = None;
+        events.send("finished", snapshots::concluded_event(conclusion));
+    }
+
+    fn history(&self, entries: &[Entry]) {
+        for entry in entries {
+            self.events().send("deploy", deployed(entry));
+        }
+    }
+
+    fn pruned(&self, pruned: &Pruned<'_>) {
+        let mut events = self.events();
+        for fate in pruned.fates {
+            let body = snapshots::fate_event(fate, pruned.only_looked);
+            events.send("snapshot", body);
+        }
+        events.send("finished", snapshots::pruned_event(pruned));
     }
 
     fn closed(&self, _: &str, report: &Report, verdict: Verdict) {

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use release_core::Pointer;
+use release_core::cloud::{Snapshot, SnapshotState};
 use release_sync::{Event, HostReport, HostStatus, Monitor, Report};
 
 use super::canvas::{Canvas, Extent};
@@ -14,9 +16,13 @@ use super::paint::{Paint, Tone};
 use super::sink::Sink;
 use super::summary::Way;
 use super::words::{bytes, count, harmless, thousands, width};
-use super::{Chapter, Check, Claim, Health, Plans, Screen, Started, examination, summary, words};
+use super::{
+    Chapter, Check, Claim, Conclusion, Health, Plans, Pruned, Screen, Started, examination,
+    snapshots, summary, words,
+};
 use crate::exit::Verdict;
 use crate::failure::Failure;
+use crate::state::Entry;
 
 /// A host, or a scan, that takes long is heard of this often.
 const PACE: Duration = Duration::from_secs(5);
@@ -280,6 +286,31 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
         let faults = report.hosts.iter();
         let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
         self.errors.hints(faults);
+    }
+
+    fn snapshot(&self, snapshot: &Snapshot, held: Option<Duration>) {
+        // Percents only now and then; where something ends, at once.
+        let is_pending = snapshot.state == SnapshotState::Pending && held.is_none();
+        if !is_pending || self.is_due(snapshot.id.as_str()) {
+            self.progress(Volume::Normal, &snapshots::progress(snapshot, held));
+        }
+    }
+
+    fn published(&self, pointer: &Pointer) {
+        self.progress(Volume::Normal, &snapshots::published(pointer));
+    }
+
+    fn concluded(&self, conclusion: &Conclusion<'_>) {
+        self.end_drawing();
+        self.result(&snapshots::concluded(conclusion));
+    }
+
+    fn history(&self, entries: &[Entry]) {
+        self.result(&summary::history(entries, self.canvas()));
+    }
+
+    fn pruned(&self, pruned: &Pruned<'_>) {
+        self.result(&summary::pruned(pruned, self.canvas()));
     }
 
     fn abandon(&self) {

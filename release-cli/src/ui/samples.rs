@@ -4,16 +4,84 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use release_core::Marker;
+use release_core::cloud::{Snapshot, SnapshotState, Tags};
+use release_core::{Fate, Kept, Marker, Moment};
 use release_sync::{
     Counts, Digest, Error, Generation, HostPlan, HostReport, HostStatus, Outcome, PlanItem,
     ProofClass, RelPath, ReleaseId, Report,
 };
 
 use super::{Chapter, Check, Claim, Started, Travelling};
+use crate::state::{Deed, Entry, HostEntry};
 
 pub(super) fn release() -> ReleaseId {
     ReleaseId::new(Digest::of(b"tree"))
+}
+
+/// What was deployed.
+pub(super) fn history() -> Vec<Entry> {
+    let entry = |generation: u64, deed, outcome: &str, exit, hosts: &[(&str, &str)]| Entry {
+        at: format!("2026-01-31T12:{:02}:05Z", generation),
+        by: "ada@build-1".to_owned(),
+        deed,
+        source: "/srv/app".to_owned(),
+        release: release().to_string(),
+        generation,
+        snapshot: (generation > 10).then(|| {
+            format!("snap-{generation:017x}")
+                .parse()
+                .unwrap_or_else(|_| unreachable!())
+        }),
+        outcome: outcome.to_owned(),
+        exit,
+        seconds: 7.25 * generation as f64,
+        hosts: hosts
+            .iter()
+            .map(|(host, outcome)| HostEntry {
+                host: (*host).to_owned(),
+                outcome: (*outcome).to_owned(),
+                error: None,
+            })
+            .collect(),
+    };
+    let hosts = [("web-1", "committed"), ("web-2", "unchanged")];
+    let deferred = [("web-1", "committed"), ("web-2", "deferred")];
+    vec![
+        entry(10, Deed::Deploy, "ok", 0, &hosts),
+        entry(11, Deed::Deploy, "partial", 3, &deferred),
+        entry(12, Deed::Snapshot, "ok", 0, &[]),
+        entry(13, Deed::Rollback, "failed", 1, &[("web-1", "failed")]),
+    ]
+}
+
+/// What becomes of snapshots.
+pub(super) fn fates() -> Vec<Fate> {
+    let fate = |number: u64, kept| Fate {
+        snapshot: Snapshot {
+            id: format!("snap-{number:017x}")
+                .parse()
+                .unwrap_or_else(|_| unreachable!()),
+            owner: "123456789012".parse().unwrap_or_else(|_| unreachable!()),
+            volume: "vol-00000001".parse().unwrap_or_else(|_| unreachable!()),
+            state: SnapshotState::Completed,
+            progress: 100,
+            started: Moment::from_unix_millis(1_769_860_000_000 + 60_000 * number as i64),
+            size_gib: 8,
+            encrypted: false,
+            description: String::new(),
+            tags: Tags::new(),
+        },
+        generation: Generation::new(number),
+        kept,
+    };
+    vec![
+        fate(12, Some(Kept::Current)),
+        fate(11, Some(Kept::Previous)),
+        fate(10, Some(Kept::Recent)),
+        fate(9, Some(Kept::JustSuperseded)),
+        fate(8, None),
+        fate(7, None),
+    ]
 }
 
 pub(super) fn started() -> Started<'static> {

@@ -1,6 +1,7 @@
 //! Tables of what came of hosts.
 
 mod plan;
+mod records;
 mod status;
 
 use std::collections::HashSet;
@@ -13,6 +14,7 @@ use super::paint::Tone;
 use super::table::{Cell, Column, Table};
 use super::words::{bytes, count, seconds, thousands};
 pub(super) use plan::plans;
+pub(super) use records::{history, pruned};
 pub(super) use status::statuses;
 
 /// The word for a proof in tables and events.

@@ -1,6 +1,7 @@
 //! Numbers as people read them, and texts that fit and do no harm.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use release_core::escape;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -138,6 +139,14 @@ pub(super) fn thousands(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `140 ms`; from ten seconds on as [`seconds`].
+pub(super) fn milliseconds(duration: Duration) -> String {
+    match duration.as_millis() {
+        millis @ 0..10_000 => format!("{millis} ms"),
+        _ => seconds(duration.as_secs_f64()),
+    }
 }
 
 /// `0.04 s`, `1.2 s`, `2 min 05 s`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Digest, Generation, InstanceId, ReleaseId, SnapshotId};
+use crate::{Digest, Generation, InstanceId, Moment, ReleaseId, SnapshotId};
 
 /// Keys and values on a resource. As a query: a resource that has all of these.
 pub type Tags = BTreeMap<String, String>;
@@ -12,6 +12,8 @@ pub type Tags = BTreeMap<String, String>;
 pub const TAG_FLEET: &str = "release-fleet";
 /// The generation that a snapshot holds, or that a volume was made for.
 pub const TAG_GENERATION: &str = "release-generation";
+/// When a snapshot's generation was published, as [`Moment`] writes it: until then the one before was current.
+pub const TAG_PUBLISHED: &str = "release-published";
 /// The release that a snapshot holds.
 pub const TAG_RELEASE: &str = "release-id";
 /// The deploy that a snapshot was made by: a text that no other deploy has, to find it by when the answer
@@ -23,6 +25,11 @@ pub const TAG_INSTANCE: &str = "release-instance";
 /// What a tag says of the generation, if there is such a tag and it makes sense.
 pub fn tagged_generation(tags: &Tags) -> Option<Generation> {
     tags.get(TAG_GENERATION)?.parse().ok().map(Generation::new)
+}
+
+/// What a tag says of when the generation was published, if there is such a tag and it makes sense.
+pub fn tagged_publication(tags: &Tags) -> Option<Moment> {
+    tags.get(TAG_PUBLISHED)?.parse().ok()
 }
 
 /// What a tag says of the release, if there is such a tag and it makes sense.

@@ -56,6 +56,10 @@ pub struct BootConfig {
     pub initialization_rate: Option<u32>,
     /// `kms_key` that encrypts a new volume. Default: encrypted as the snapshot is.
     pub kms_key: Option<String>,
+    /// `authorities`: a file with certificate authorities in PEM form, trusted besides those of the web.
+    pub authorities: Option<PathBuf>,
+    /// `state`: where the highest generation is remembered, below `root`. Default: `/var/lib/release`.
+    pub state: PathBuf,
     /// `json`: events instead of lines. Default: no.
     pub json: bool,
     /// `sys`: where sysfs is. Default: `/sys`.
@@ -74,7 +78,7 @@ pub enum KeySource {
 }
 
 /// What follows a failure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnFailure {
     /// The machine starts without the release.
     Continue,
@@ -86,7 +90,7 @@ pub enum OnFailure {
 }
 
 /// What proves a tree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Verify {
     /// Its marker. The default.
     #[default]

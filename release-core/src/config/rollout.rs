@@ -21,10 +21,13 @@ pub struct RolloutConfig {
     pub order: Order,
     /// Longest time of the catch-up with instances that came meanwhile. Default: 15 min.
     pub deadline: Duration,
+    /// Longest time from an instance's launch until it has read the pointer for the last time: what
+    /// release-boot has as its `deadline`. Default: 5 min.
+    pub boot_deadline: Duration,
 }
 
 /// Whether the hosts or the snapshot come first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Hosts commit while the snapshot is made.
     #[default]
@@ -52,6 +55,7 @@ impl RolloutConfig {
             health_timeout: period(table, "health_timeout", Duration::from_secs(30))?,
             order: table.choice("order", &orders)?.unwrap_or_default(),
             deadline: period(table, "deadline", Duration::from_secs(15 * 60))?,
+            boot_deadline: period(table, "boot_deadline", Duration::from_secs(5 * 60))?,
         })
     }
 }

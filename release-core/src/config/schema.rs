@@ -23,7 +23,15 @@ const TABLES: &[(&str, &[&str])] = &[
     ),
     (
         "cloud",
-        &["kind", "region", "groups", "group_tags", "address", "root"],
+        &[
+            "kind",
+            "region",
+            "groups",
+            "group_tags",
+            "address",
+            "root",
+            "settle",
+        ],
     ),
     (
         "ssh",
@@ -80,6 +88,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "health_timeout",
             "order",
             "deadline",
+            "boot_deadline",
         ],
     ),
     (

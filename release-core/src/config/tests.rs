@@ -42,12 +42,13 @@ fn everything_said_is_heard() {
         keep_undo = false
         require_mount = true
         [cloud]
-        kind = "none"
+        kind = "aws"
         region = "eu-west-1"
         groups = ["web"]
         group_tags = { role = "web" }
         address = "ipv6"
         root = "fleet"
+        settle = "5s"
         [ssh]
         user = "deploy"
         port = 2222
@@ -90,6 +91,7 @@ fn everything_said_is_heard() {
         health_timeout = "10s"
         order = "snapshot-first"
         deadline = "5m"
+        boot_deadline = "2m"
         [snapshot]
         volume = "vol-0123456789abcdef0"
         keep = 3
@@ -134,12 +136,13 @@ fn everything_said_is_heard() {
             require_mount: true,
         },
         cloud: CloudConfig {
-            kind: CloudKind::None,
+            kind: CloudKind::Aws,
             region: Some("eu-west-1".parse().unwrap()),
             groups: vec!["web".parse().unwrap()],
             group_tags: [("role".to_owned(), "web".to_owned())].into(),
             address: AddressKind::Ipv6,
             root: Some("fleet".into()),
+            settle: Duration::from_secs(5),
         },
         ssh: SshConfig {
             user: "deploy".into(),
@@ -175,6 +178,7 @@ fn everything_said_is_heard() {
             health_timeout: Duration::from_secs(10),
             order: Order::SnapshotFirst,
             deadline: Duration::from_secs(300),
+            boot_deadline: Duration::from_secs(120),
         },
         snapshot: SnapshotConfig {
             volume: Some("vol-0123456789abcdef0".parse().unwrap()),
@@ -248,8 +252,6 @@ fn unknown_keys_are_named_wherever_they_stand() {
 #[test]
 fn what_this_build_cannot_do_is_refused_and_not_ignored() {
     for (text, what) in [
-        ("cloud.kind = \"aws\"", "cloud.kind = \"aws\""),
-        ("cloud.kind = \"local\"", "cloud.kind = \"local\""),
         (
             "destination.layout = \"versions\"",
             "destination.layout = \"versions\"",

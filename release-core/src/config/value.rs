@@ -84,7 +84,7 @@ impl FromStr for Rate {
 }
 
 /// So many of all: a number (`"3"`) or a percentage (`"25%"`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Share {
     /// A number, whatever the total.
     Count(u32),

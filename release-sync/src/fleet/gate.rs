@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::Hold;
+use crate::cancel::Listening;
 use crate::drive::Verdict;
 use crate::transport::Waker;
 
@@ -10,9 +12,10 @@ use crate::transport::Waker;
 /// are alike flip together; one that is slow, silent or dead holds nobody up.
 const PATIENCE: f64 = 0.1;
 
-/// Opens when every host has staged, or has failed.
+/// Opens when every host has staged, or has failed; and not before it is released, where somebody holds it.
 #[derive(Debug)]
 pub(super) struct Gate {
+    hold: Option<Hold>,
     /// Wait for all of them, however long it takes.
     together: bool,
     state: Mutex<State>,
@@ -28,12 +31,27 @@ impl Gate {
     /// Expects so many hosts.
     pub(super) fn new(hosts: usize, together: bool) -> Self {
         Self {
+            hold: None,
             together,
             state: Mutex::new(State {
                 expected: hosts,
                 waiting: Vec::new(),
             }),
         }
+    }
+
+    /// One that opens when it is released, and for nothing else.
+    pub(super) fn held(hold: &Hold) -> Self {
+        Self {
+            hold: Some(hold.clone()),
+            ..Self::new(0, false)
+        }
+    }
+
+    /// Wakes a host when the gate is released, where it is held.
+    pub(super) fn listen(&self, waker: &Waker) -> Option<Listening> {
+        let waker = waker.clone();
+        Some(self.hold.as_ref()?.listen(move || waker.wake()))
     }
 
     /// A host has come as far as it will before a commit; once for each. One that waits is woken when
@@ -49,6 +67,11 @@ impl Gate {
 
     /// What a host is to do that took `took` to stage and has waited for `waited` since.
     pub(super) fn verdict(&self, took: Duration, waited: Duration) -> Verdict {
+        match &self.hold {
+            Some(hold) if hold.is_released() => return Verdict::Commit,
+            Some(_) => return Verdict::Hold,
+            None => {}
+        }
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let impatient = !self.together && waited >= took.mul_f64(PATIENCE);
         if state.expected == 0 || impatient {
@@ -79,5 +102,15 @@ mod tests {
         let waited = SECOND / 5;
         assert_eq!(Gate::new(2, false).verdict(SECOND, waited), Verdict::Commit);
         assert_eq!(Gate::new(2, true).verdict(SECOND, waited), Verdict::Wait);
+    }
+
+    #[test]
+    fn a_gate_that_is_held_opens_for_nothing_but_its_release() {
+        let hold = Hold::default();
+        let gate = Gate::held(&hold);
+        gate.arrive(None);
+        assert_eq!(gate.verdict(SECOND, SECOND * 900), Verdict::Hold);
+        hold.release();
+        assert_eq!(gate.verdict(SECOND, Duration::ZERO), Verdict::Commit);
     }
 }

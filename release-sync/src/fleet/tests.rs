@@ -3,6 +3,7 @@
 
 mod ahead;
 mod cancelling;
+mod held;
 mod liveness;
 
 use super::*;

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use release_core::{Manifest, RelPath, ReleaseId};
+use release_core::{Generation, Manifest, Marker, RelPath, ReleaseId};
 
 use crate::confine::Root;
 use crate::filter::Filter;
@@ -80,6 +80,28 @@ impl Source {
         let scan = readable(scan_tree(&self.root, &options).map_err(unreadable)?)?;
         let entries = self.manifest().entries();
         Ok(self.trace.difference(entries, &scan))
+    }
+
+    /// Lets the directory claim to be this release, of this generation: manifest and marker in its `.release`,
+    /// as a host has them after a commit. A snapshot that is taken of it afterwards then is what a host is.
+    /// Nothing is looked at again; see [`changed_since`](Self::changed_since).
+    ///
+    /// # Errors
+    /// [`Error::SourceUnwritable`] when they can't be written.
+    pub fn mark(&self, generation: Generation) -> Result<(), Error> {
+        let marker = Marker {
+            release: self.release(),
+            generation,
+        };
+        let mark = || {
+            let store = Store::open(self.root.try_clone()?)?;
+            store.set_manifest(Some(self.manifest()))?;
+            store.set_marker(&marker)
+        };
+        mark().map_err(|source| Error::SourceUnwritable {
+            path: self.directory.clone(),
+            source,
+        })
     }
 
     /// Things worth knowing that are no faults: entries that are not carried, an index that could not

@@ -30,7 +30,7 @@ mod tests;
 pub(crate) use channel::SshTransport;
 pub(crate) use run::Output;
 
-use known_hosts::{KnownHosts, Verdict};
+use known_hosts::{KnownHosts, Names, Verdict};
 use link::Link;
 use login::Credentials;
 
@@ -111,15 +111,15 @@ impl SshSession {
         let line = Arc::clone(&link);
         let listening = cancel.listen(move || line.cut());
 
-        let name = known_hosts::name_of(target);
-        let key_types = known.preference(&name);
+        let names = Names::of(target);
+        let key_types = known.preference(&names);
         let met = shake_hands(&link, &key_types, deadline).and_then(|session| {
             let key = session.host_key().map(|(key, _)| key.to_vec());
             let key = key.ok_or_else(|| io::Error::other("the host has shown no key"))?;
             Ok((session, key))
         });
         let (session, key) = met.map_err(|source| not_met(&link, &address, source))?;
-        check_host_key(&known, &name, &key, &address, options)?;
+        check_host_key(&known, &names, &key, &address, options)?;
         let logged_in = credentials.log_in(&session, &target.user, deadline);
         logged_in.map_err(|source| {
             credentials.refusal(link.explain(source), &target.user, address.clone())
@@ -210,13 +210,14 @@ fn shake_hands(link: &Arc<Link>, key_types: &str, deadline: Deadline) -> io::Res
 
 fn check_host_key(
     known: &KnownHosts,
-    name: &str,
+    names: &Names,
     key: &[u8],
     address: &str,
     options: &SshOptions,
 ) -> Result<(), Error> {
-    let verdict = match (known.check(name, key), options.host_keys) {
-        (Verdict::Unknown, HostKeys::AcceptNew) => known.accept(name, key)?,
+    let newcomers = options.host_keys == HostKeys::AcceptNew;
+    let verdict = match (known.check(names, key, newcomers), options.host_keys) {
+        (Verdict::Unknown, HostKeys::AcceptNew) => known.accept(names.first(), key)?,
         (verdict, _) => verdict,
     };
     let (address, known_hosts) = (String::from(address), options.known_hosts.clone());

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use release_sync::{Options, Source, scan};
+use release_sync::{Fleet, Generation, Host, Options, Outcome, Source, scan};
 
 use crate::common::*;
 
@@ -96,4 +96,25 @@ fn a_release_directory_that_is_made_later_changes_nothing() {
     let mode = before.permissions().mode();
     chmod(root, mode ^ 0o001);
     assert!(source.changed_since().unwrap().is_some());
+}
+
+/// What a snapshot is taken of claims what a host claims after a commit, and is no other tree by that.
+#[test]
+fn a_source_can_say_what_it_is() {
+    let (_scratch, source) = source();
+    source.mark(Generation::new(41)).unwrap();
+    source.mark(Generation::new(42)).unwrap();
+    assert_eq!(source.changed_since().unwrap(), None);
+    let host = Host::local("copy", source.directory());
+    let options = Options {
+        exclude: vec!["/skipped/".into()],
+        ..Options::default()
+    };
+    let fleet = Fleet::new(vec![host], options).unwrap();
+    let status = &fleet.status(true, &Quiet)[0];
+    let (marker, _) = status.marker.unwrap();
+    assert_eq!(marker.release, source.release());
+    assert_eq!(marker.generation, Generation::new(42));
+    let report = fleet.push(&source, Generation::new(42), &Quiet);
+    assert_eq!(report.hosts[0].outcome, Outcome::Unchanged, "{report:?}");
 }

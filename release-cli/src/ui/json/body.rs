@@ -6,6 +6,7 @@ use release_sync::{Generation, HostPlan, HostReport, HostStatus, Report};
 use serde_json::{Value, json};
 
 use crate::exit::{Verdict, of_error};
+use crate::state::Entry;
 use crate::ui::{one_line, summary};
 
 pub(super) fn result(report: &Report, verdict: Verdict) -> Value {
@@ -93,6 +94,27 @@ pub(super) fn plan(plan: &HostPlan, itemize: bool) -> Value {
         value["items"] = items.collect();
     }
     value
+}
+
+/// What was deployed. `at` is taken: it is when the event was written.
+pub(super) fn deployed(entry: &Entry) -> Value {
+    let hosts = entry
+        .hosts
+        .iter()
+        .map(|host| json!({"host": host.host, "outcome": host.outcome, "error_kind": host.error}));
+    json!({
+        "ended": entry.at,
+        "deed": entry.deed.as_str(),
+        "by": entry.by,
+        "source": entry.source,
+        "release": entry.release,
+        "generation": entry.generation,
+        "snapshot": entry.snapshot.as_ref().map(ToString::to_string),
+        "outcome": entry.outcome,
+        "exit": entry.exit,
+        "hosts": hosts.collect::<Vec<_>>(),
+        "seconds": entry.seconds,
+    })
 }
 
 fn explain(

@@ -73,6 +73,8 @@ fn file_and_kernel_line_have_the_same_keys() {
         iops = 4000
         initialization_rate = 200
         kms_key = "alias/release"
+        authorities = "/etc/release/ca.pem"
+        state = "/var/release"
         json = true
         sys = "/t/sys"
         dev = "/t/dev"
@@ -83,7 +85,8 @@ fn file_and_kernel_line_have_the_same_keys() {
         release.interval=500ms release.deadline=2m release.on_failure=abandon \
         release.lifecycle_hook=ready release.fstab=true release.verify=full \
         release.cloud=local:/tmp/fleet release.volume_type=io2 release.throughput=250 \
-        release.iops=4000 release.initialization_rate=200 release.kms_key=alias/release release.json \
+        release.iops=4000 release.initialization_rate=200 release.kms_key=alias/release \
+        release.authorities=/etc/release/ca.pem release.state=/var/release release.json \
         release.sys=/t/sys release.dev=/t/dev quiet -- release.attempts=9\n";
     let settings = file(in_file).unwrap();
     assert_eq!(line(in_line).unwrap(), settings);
@@ -99,6 +102,8 @@ fn file_and_kernel_line_have_the_same_keys() {
     assert_eq!((config.pointers.len(), config.attempts), (2, 3));
     assert_eq!(config.interval, Duration::from_millis(500));
     assert_eq!(config.root.to_str(), Some("/sysroot"));
+    assert_eq!(config.state.to_str(), Some("/var/release"));
+    assert_eq!(config.authorities, Some("/etc/release/ca.pem".into()));
 }
 
 #[test]

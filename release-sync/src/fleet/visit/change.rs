@@ -63,6 +63,7 @@ impl Visit<'_> {
         let began_to_commit = findings.committing;
         let goal = &again(goal, findings);
         let begin = self.begin(Purpose::Push, self.run.options.checksum);
+        let _listening = arrival.gate.listen(&waker);
         let result = self.converse(goal, begin, &waker, findings, &mut || {
             // The transfer is over: the next host may have the place.
             drop(slot.take());

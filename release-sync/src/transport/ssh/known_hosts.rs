@@ -43,15 +43,31 @@ pub(super) struct KnownHosts {
     entries: Vec<Entry>,
 }
 
-/// The name under which the file has a host: its own name for a host where there is one; otherwise its
-/// address, with the port unless that is SSH's own.
-pub(super) fn name_of(target: &SshTarget) -> String {
-    let name = match (&target.key_name, target.port) {
-        (Some(name), _) => name.clone(),
-        (None, 22) => target.address.clone(),
-        (None, port) => format!("[{}]:{port}", target.address),
-    };
-    name.to_ascii_lowercase()
+/// The names under which the file may have a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    /// What it is called, which nobody else is.
+    own: Option<String>,
+    /// Its address, with the port unless that is SSH's own. It may have been another host's before.
+    address: String,
+}
+
+impl Names {
+    pub(super) fn of(target: &SshTarget) -> Self {
+        let address = match target.port {
+            22 => target.address.clone(),
+            port => format!("[{}]:{port}", target.address),
+        };
+        Self {
+            own: target.key_name.as_deref().map(str::to_ascii_lowercase),
+            address: address.to_ascii_lowercase(),
+        }
+    }
+
+    /// The name that a key is written down under.
+    pub(super) fn first(&self) -> &str {
+        self.own.as_deref().unwrap_or(&self.address)
+    }
 }
 
 /// A key's type and fingerprint, as ssh-keygen shows them.
@@ -79,9 +95,10 @@ impl KnownHosts {
     /// Which proofs to ask the host for, in order. Types of which its key is known come first, lest a
     /// host with several keys show one that happens not to be in the file. The others follow, so that a
     /// changed key can be named.
-    pub(super) fn preference(&self, name: &str) -> String {
+    pub(super) fn preference(&self, names: &Names) -> String {
         let is_known = |key_type: &str| {
-            self.about(name)
+            let own = self.about(names.first());
+            own.chain(self.about(&names.address))
                 .any(|entry| entry.public_key().algorithm().as_str() == key_type)
         };
         let (known, others): (Vec<_>, Vec<_>) = KEY_TYPES
@@ -95,8 +112,23 @@ impl KnownHosts {
         algorithms.join(",")
     }
 
-    /// Compares a key that a host has shown, in its wire form, with what the file has of that host.
-    pub(super) fn check(&self, name: &str, key: &[u8]) -> Verdict {
+    /// Compares a key that a host has shown, in its wire form, with what the file has of that host: by its own
+    /// name, or by its address where it has nothing by that.
+    ///
+    /// A host that has a name of its own may have got its address from one that is gone. So `newcomers`, which
+    /// are to be taken in, are not held against what that one was.
+    pub(super) fn check(&self, names: &Names, key: &[u8], newcomers: bool) -> Verdict {
+        let first = self.check_name(names.first(), key);
+        if first != Verdict::Unknown {
+            return first;
+        }
+        match self.check_name(&names.address, key) {
+            Verdict::Changed if newcomers && names.own.is_some() => Verdict::Unknown,
+            verdict => verdict,
+        }
+    }
+
+    fn check_name(&self, name: &str, key: &[u8]) -> Verdict {
         let is_same = |entry: &Entry| {
             entry
                 .public_key()
@@ -167,7 +199,7 @@ fn accept(path: &Path, name: &str, key: &[u8]) -> io::Result<Verdict> {
         path: path.to_owned(),
         entries: parse(&text),
     };
-    let verdict = now.check(name, key);
+    let verdict = now.check_name(name, key);
     if verdict != Verdict::Unknown {
         return Ok(verdict);
     }

@@ -19,8 +19,15 @@ fn known(text: &str) -> KnownHosts {
     }
 }
 
+fn named(address: &str) -> Names {
+    Names {
+        own: None,
+        address: String::from(address),
+    }
+}
+
 fn check(text: &str, name: &str) -> Verdict {
-    known(text).check(name, &key(ED25519))
+    known(text).check_name(name, &key(ED25519))
 }
 
 #[test]
@@ -32,11 +39,11 @@ fn names() {
         key_name: None,
         ssh: None,
     };
-    assert_eq!(name_of(&target), "web1.example");
+    assert_eq!(Names::of(&target).first(), "web1.example");
     target.port = 2222;
-    assert_eq!(name_of(&target), "[web1.example]:2222");
-    target.key_name = Some(String::from("i-0123456789abcdef0"));
-    assert_eq!(name_of(&target), "i-0123456789abcdef0");
+    assert_eq!(Names::of(&target).first(), "[web1.example]:2222");
+    target.key_name = Some(String::from("I-0123456789abcdef0"));
+    assert_eq!(Names::of(&target).first(), "i-0123456789abcdef0");
 }
 
 #[test]
@@ -135,17 +142,17 @@ fn known_types_are_asked_for_first() {
     let known = known(&format!("web1 {ECDSA}\nweb2 {ED25519}"));
     assert!(
         known
-            .preference("web1")
+            .preference(&named("web1"))
             .starts_with("ecdsa-sha2-nistp256,ssh-ed25519,")
     );
     assert!(
         known
-            .preference("web3")
+            .preference(&named("web3"))
             .starts_with("ssh-ed25519,ecdsa-sha2-nistp256,")
     );
     assert!(
         known
-            .preference("web3")
+            .preference(&named("web3"))
             .ends_with(",rsa-sha2-512,rsa-sha2-256")
     );
 }

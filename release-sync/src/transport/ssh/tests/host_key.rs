@@ -118,3 +118,32 @@ fn a_hashed_name_and_a_name_of_our_own() {
     target.key_name = Some(String::from("i-0abc"));
     attempt(&target, &sshd.options()).unwrap();
 }
+
+#[test]
+fn an_address_that_changed_hands_does_not_keep_newcomers_out() {
+    let sshd = Sshd::start();
+    let mut target = sshd.target();
+    target.key_name = Some(String::from("i-0abc"));
+    // By its address it is known.
+    attempt(&target, &sshd.options()).unwrap();
+    let other = sshd.path("other");
+    keygen(&other, &["-t", "ed25519"]);
+    let key = fs::read_to_string(other.with_extension("pub")).unwrap();
+    let line = format!("[127.0.0.1]:{} {key}", target.port);
+    fs::write(sshd.known_hosts(), &line).unwrap();
+    let error = attempt(&target, &sshd.options()).unwrap_err();
+    assert!(matches!(error, Error::HostKeyChanged { .. }), "{error:?}");
+
+    let accepting = SshOptions {
+        host_keys: HostKeys::AcceptNew,
+        ..sshd.options()
+    };
+    let nameless = sshd.target();
+    let error = attempt(&nameless, &accepting).unwrap_err();
+    assert!(matches!(error, Error::HostKeyChanged { .. }), "{error:?}");
+    attempt(&target, &accepting).unwrap();
+    attempt(&target, &sshd.options()).unwrap();
+    fs::write(sshd.known_hosts(), format!("i-0abc {key}")).unwrap();
+    let error = attempt(&target, &accepting).unwrap_err();
+    assert!(matches!(error, Error::HostKeyChanged { .. }), "{error:?}");
+}

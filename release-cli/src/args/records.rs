@@ -1,0 +1,52 @@
+//! What `history`, `prune`, `rollback` and `serve` are told.
+
+use clap::Args as Arguments;
+
+use super::deploy::whole_number;
+use super::publication::CloudArgs;
+
+/// Shows what was deployed, by whom, and what came of it
+///
+/// The latest last. With --json a `deploy` event each, with all hosts.
+#[derive(Debug, Default, Arguments)]
+#[command(after_help = "\
+Examples:
+  release-cli history
+  release-cli history --last 3
+  release-cli --json history | jq 'select(.outcome != \"ok\")'")]
+pub(crate) struct HistoryArgs {
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) last: usize,
+}
+
+/// Deletes snapshots that are not needed any more
+///
+/// Kept are the latest generations (`snapshot.keep`), the current one and the one before whatever their number,
+/// and whatever was current less than a boot's longest time ago (`rollout.boot_deadline`). Others than this
+/// fleet's, and those that were never published, are not touched. A deploy does the same at its end.
+#[derive(Debug, Default, Arguments)]
+#[command(after_help = "\
+Examples:
+  release-cli prune --plan
+  release-cli prune --keep 3")]
+pub(crate) struct PruneArgs {
+    /// Show what would be deleted, and delete nothing
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// How many generations are kept [file: snapshot.keep]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = at_least_one)]
+    pub(crate) keep: Option<u64>,
+    #[command(flatten)]
+    pub(crate) cloud: CloudArgs,
+    /// Wait this long for another deploy to end [file: state.lock_wait]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = whole_number)]
+    pub(crate) lock_wait: Option<u64>,
+}
+
+fn at_least_one(text: &str) -> Result<u64, &'static str> {
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or("it is a whole number, and at least 1")
+}

@@ -1,0 +1,124 @@
+//! What is snapshotted and published, and with what.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use release_core::Retention;
+use release_sync::Options;
+
+use super::{Environment, File};
+use crate::failure::Failure;
+use crate::freeze::Tenant;
+use crate::snapshot::{SnapshotSettings, Stillness, VolumeSettings};
+
+/// How long an answer is waited for where nothing is frozen meanwhile.
+const UNFROZEN: Duration = Duration::from_secs(25);
+
+/// Where the pointer goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Publication {
+    pub(crate) directory: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// What a snapshot is taken of, and what becomes of it.
+#[derive(Debug)]
+pub(crate) struct Snapshotting {
+    pub(crate) source: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) snapshots: SnapshotSettings,
+    pub(crate) publication: Publication,
+    pub(crate) state: PathBuf,
+    pub(crate) lock_wait: Duration,
+}
+
+impl File {
+    /// All that a snapshot takes. `sys` is where sysfs is.
+    pub(crate) fn snapshotting(
+        &self,
+        source: Option<&Path>,
+        lock_wait: Option<u64>,
+        sys: &Path,
+        environment: &Environment,
+    ) -> Result<Snapshotting, Failure> {
+        let source = self.source(source, environment);
+        let source = source.ok_or(Failure::Unsaid {
+            what: "which tree the snapshot is of",
+            flag: "--source DIR",
+            key: "source",
+        })?;
+        let publication = self.publication()?;
+        let lock_wait = lock_wait.map(Duration::from_secs);
+        Ok(Snapshotting {
+            snapshots: self.snapshots(&publication, sys)?,
+            source,
+            options: self.options(environment)?,
+            publication,
+            state: self.state(environment).ok_or(Failure::NoStateHome)?,
+            lock_wait: lock_wait.unwrap_or(self.config.state.lock_wait),
+        })
+    }
+
+    /// Where the pointer goes, and what signs it.
+    pub(crate) fn publication(&self) -> Result<Publication, Failure> {
+        let publish = &self.config.publish;
+        let unsaid = |what, key| Failure::Unset { what, key };
+        let directory = publish.directory.as_ref();
+        let directory = directory.ok_or_else(|| unsaid("where to publish", "publish.directory"))?;
+        let key = self.signing_key();
+        Ok(Publication {
+            directory: self.directory.join(directory),
+            key: key.ok_or_else(|| unsaid("which key signs the pointer", "publish.key"))?,
+        })
+    }
+
+    /// The file of the secret key.
+    pub(crate) fn signing_key(&self) -> Option<PathBuf> {
+        Some(self.directory.join(self.config.publish.key.as_ref()?))
+    }
+
+    /// What snapshots are made with.
+    pub(crate) fn snapshots(
+        &self,
+        publication: &Publication,
+        sys: &Path,
+    ) -> Result<SnapshotSettings, Failure> {
+        let snapshot = &self.config.snapshot;
+        let volume = snapshot.volume.clone().ok_or(Failure::Unset {
+            what: "which volume the source is on",
+            key: "snapshot.volume",
+        })?;
+        // On a local cloud a volume is a folder, and its file system everybody's.
+        let can_freeze = self.config.cloud.kind != release_core::CloudKind::Local;
+        Ok(SnapshotSettings {
+            volume: VolumeSettings {
+                volume,
+                verify: snapshot.verify_volume,
+                sys: sys.to_owned(),
+            },
+            stillness: match snapshot.freeze && can_freeze {
+                true => Stillness::Frozen(snapshot.freeze_timeout),
+                false => Stillness::Synced(UNFROZEN),
+            },
+            elsewhere: vec![
+                Tenant::new("the publish directory", &publication.directory),
+                Tenant::new("the signing key", &publication.key),
+                Tenant::new("the configuration", &self.path),
+            ],
+            retention: self.retention(),
+        })
+    }
+
+    /// How long to wait for another deploy.
+    pub(crate) fn lock_wait(&self) -> Duration {
+        self.config.state.lock_wait
+    }
+
+    /// Which generations are kept.
+    fn retention(&self) -> Retention {
+        Retention {
+            keep: self.config.snapshot.keep,
+            boot_deadline: self.config.rollout.boot_deadline,
+        }
+    }
+}
