@@ -211,7 +211,14 @@ mod tests {
     #[test]
     fn every_lacking_file_is_in_one_lot_that_may_be_asked_for() {
         let sizes: Vec<u64> = (0..20_000)
-            .map(|n: u64| 1 + n * 7919 % if n % 100 == 0 { 2 * LARGE_FILE } else { 30_000 })
+            .map(|n: u64| {
+                1 + n * 7919
+                    % if n.is_multiple_of(100) {
+                        2 * LARGE_FILE
+                    } else {
+                        30_000
+                    }
+            })
             .collect();
         let units = Units::of(&manifest(&sizes));
         for step in [1, 2, 7, 50, 999] {

@@ -81,6 +81,8 @@ fn is_compressible(content: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     /// Bytes as random as a packed file's.

@@ -92,7 +92,7 @@ mod tests {
             kind,
         };
         let file = |n: u32| {
-            let is_changed = n % step == 0;
+            let is_changed = n.is_multiple_of(step);
             let content = format!("{n}{is_changed}");
             let kind = Kind::File {
                 size: content.len() as u64,
