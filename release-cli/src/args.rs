@@ -16,7 +16,7 @@ pub(crate) use deploy::{DeployArgs, HostArgs, PlanArgs};
 pub(crate) use mistake::mistake;
 pub(crate) use publication::{KeygenArgs, SnapshotArgs};
 pub(crate) use pull::{PullArgs, Remote};
-pub(crate) use records::{HistoryArgs, PruneArgs};
+pub(crate) use records::{HistoryArgs, PruneArgs, ServeArgs};
 
 /// Pushes a release to many hosts, and says what happened on each.
 #[derive(Debug, Parser)]
@@ -79,6 +79,7 @@ pub(crate) enum Verb {
     History(HistoryArgs),
     Snapshot(SnapshotArgs),
     Prune(PruneArgs),
+    Serve(ServeArgs),
     Keygen(KeygenArgs),
     Doctor(DoctorArgs),
     Thaw(ThawArgs),

@@ -12,6 +12,7 @@ mod password;
 mod plan;
 mod prune;
 mod pull;
+mod serve;
 mod snapshot;
 mod status;
 mod thaw;
@@ -81,6 +82,7 @@ fn do_verb(
         Verb::Snapshot(args) => snapshot::run(args, config, &desk),
         Verb::History(args) => history::run(args, config, &desk),
         Verb::Prune(args) => prune::run(args, config, &desk),
+        Verb::Serve(args) => serve::run(args, config, &desk),
         Verb::Keygen(args) => keygen::run(args, config, &desk),
         Verb::Doctor(args) => doctor::run(args, config, &desk),
         Verb::Thaw(args) => thaw::run(args, config, &desk),

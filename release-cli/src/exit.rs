@@ -90,6 +90,7 @@ impl Exit {
             | Failure::Publish(_)
             | Failure::Cloud(_)
             | Failure::LocalCloud(_)
+            | Failure::Serve(_)
             | Failure::NothingPublished(_)
             | Failure::Runtime(_)
             | Failure::KeyMaking(_)

@@ -9,6 +9,7 @@ use release_core::{ConfigError, ParseNameError, SigningError};
 
 use crate::freeze::FreezeError;
 use crate::publish::PublishError;
+use crate::serve::ServeError;
 use crate::snapshot::SnapshotError;
 
 /// The cause is in [`source`](std::error::Error::source), not in the text; exit codes, kinds and hints
@@ -76,6 +77,8 @@ pub(crate) enum Failure {
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     #[error("nothing is published in {}", .0.display())]
     NothingPublished(PathBuf),
     #[error("{} is there already", .0.display())]

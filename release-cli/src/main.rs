@@ -12,6 +12,7 @@ mod failure;
 mod freeze;
 mod interrupt;
 mod publish;
+mod serve;
 mod snapshot;
 mod state;
 mod ui;

@@ -21,6 +21,7 @@ use release_core::{Moment, Pointer, PointerError, PublicKey, SecretKey};
 
 pub(crate) use error::PublishError;
 use folder::Folder;
+pub(crate) use folder::Shelf;
 
 /// Where the pointer is published, and the key that signs it.
 #[derive(Debug)]

@@ -31,6 +31,7 @@ use crate::args::{Color, Global};
 use crate::context::Environment;
 use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
+use crate::serve::Served;
 use crate::state::Entry;
 use canvas::Extent;
 pub(crate) use check::{Check, Finding, Health};
@@ -66,6 +67,12 @@ pub(crate) trait Screen: Monitor + Send {
 
     /// A run that was started is over, and had nothing to do with hosts. In place of [`Screen::finished`].
     fn concluded(&self, conclusion: &Conclusion<'_>);
+
+    /// From now on a directory is served at an address.
+    fn serving(&self, address: &str, directory: &str);
+
+    /// A request was answered.
+    fn served(&self, served: &Served);
 
     /// What was deployed, the latest last.
     fn history(&self, entries: &[Entry]);

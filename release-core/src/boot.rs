@@ -199,6 +199,15 @@ impl Boot {
         }
     }
 
+    /// Why it fails, once it does: what follows is clearing away.
+    pub const fn failure(&self) -> Option<&Reason> {
+        match &self.phase {
+            Phase::Clear(clearing) => clearing.failure(),
+            Phase::End(Ended::Failed { reason, .. }) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Goes on to another phase.
     fn enter(&mut self, phase: Phase) -> Phase {
         self.tries = 0;

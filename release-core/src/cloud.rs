@@ -34,8 +34,8 @@ pub use listing::{FleetMember, Standing, list_fleet};
 pub use retry::{Timer, persist};
 pub use snapshot::{NewSnapshot, Snapshot, SnapshotQuery, SnapshotState};
 pub use tags::{
-    ClientToken, TAG_DEPLOY, TAG_FLEET, TAG_GENERATION, TAG_INSTANCE, TAG_PUBLISHED, TAG_RELEASE,
-    Tags, tagged_generation, tagged_publication, tagged_release,
+    ClientToken, TAG_DEPLOY, TAG_FLEET, TAG_GENERATION, TAG_GROUP, TAG_INSTANCE, TAG_PUBLISHED,
+    TAG_RELEASE, Tags, tagged_generation, tagged_publication, tagged_release,
 };
 pub use volume::{
     Attachment, AttachmentState, Encryption, NewVolume, Volume, VolumeKind, VolumeQuery,

@@ -105,20 +105,41 @@ impl BlockDevice {
     pub fn all_of(sys: &Path, volume: &str) -> Result<Vec<Self>, DeviceError> {
         let mut devices = Vec::new();
         for disk in directories(&sys.join("block"))? {
-            let Some(whole) = Self::listed(&disk)? else {
-                continue;
-            };
-            if whole.identity(volume) != Identity::Same {
-                continue;
-            }
-            for part in directories(&disk)? {
-                if attribute(&part, "partition")?.is_some() {
-                    devices.extend(Self::listed(&part)?);
+            match Self::listed(&disk)? {
+                Some(whole) if whole.identity(volume) == Identity::Same => {
+                    devices.extend(Self::with_partitions(&disk, whole)?);
                 }
+                _ => {}
             }
-            devices.push(whole);
         }
         devices.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(devices)
+    }
+
+    /// The whole disk that the kernel calls so, and its partitions, by name; none, if it knows of no such disk.
+    ///
+    /// # Errors
+    /// As for [`all_of`](Self::all_of).
+    pub fn named(sys: &Path, disk: &str) -> Result<Vec<Self>, DeviceError> {
+        let mut devices = Vec::new();
+        // A slash in a name is the kernel's `!`, so that no name leads elsewhere.
+        let place = sys.join("block").join(disk.replace('/', "!"));
+        if !matches!(disk, "" | "." | "..")
+            && let Some(whole) = Self::listed(&place)?
+        {
+            devices = Self::with_partitions(&place, whole)?;
+        }
+        devices.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(devices)
+    }
+
+    fn with_partitions(disk: &Path, whole: Self) -> Result<Vec<Self>, DeviceError> {
+        let mut devices = vec![whole];
+        for part in directories(disk)? {
+            if attribute(&part, "partition")?.is_some() {
+                devices.extend(Self::listed(&part)?);
+            }
+        }
         Ok(devices)
     }
 

@@ -1,5 +1,8 @@
 //! What `history`, `prune`, `rollback` and `serve` are told.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
 use clap::Args as Arguments;
 
 use super::deploy::whole_number;
@@ -42,6 +45,25 @@ pub(crate) struct PruneArgs {
     /// Wait this long for another deploy to end [file: state.lock_wait]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = whole_number)]
     pub(crate) lock_wait: Option<u64>,
+}
+
+/// Serves the pointer's directory over HTTP
+///
+/// Only the three files of a publication, and nothing else: no listing, no path. Stops in good order on Ctrl-C
+/// and SIGTERM. Any web server can do the same; what is served is signed, so that it need not be trusted.
+#[derive(Debug, Default, Arguments)]
+#[command(after_help = "\
+Examples:
+  release-cli serve
+  release-cli serve --listen 0.0.0.0:8080
+  curl http://release-server:8080/snap.txt")]
+pub(crate) struct ServeArgs {
+    /// Address and port, port 0 for a free one [file: publish.listen, else 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The directory [file: publish.directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
 }
 
 fn at_least_one(text: &str) -> Result<u64, &'static str> {

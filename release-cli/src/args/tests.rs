@@ -25,6 +25,7 @@ fn help_reads_well() {
         "history",
         "snapshot",
         "prune",
+        "serve",
         "keygen",
         "doctor",
         "thaw",

@@ -1,5 +1,6 @@
 //! What is snapshotted and published, and with what.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,12 +8,16 @@ use release_core::Retention;
 use release_sync::Options;
 
 use super::{Environment, File};
+use crate::args::ServeArgs;
 use crate::failure::Failure;
 use crate::freeze::Tenant;
 use crate::snapshot::{SnapshotSettings, Stillness, VolumeSettings};
 
 /// How long an answer is waited for where nothing is frozen meanwhile.
 const UNFROZEN: Duration = Duration::from_secs(25);
+
+/// Where the pointer is served, if nothing says where.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Where the pointer goes.
 #[derive(Clone, Debug)]
@@ -70,6 +75,28 @@ impl File {
             directory: self.directory.join(directory),
             key: key.ok_or_else(|| unsaid("which key signs the pointer", "publish.key"))?,
         })
+    }
+
+    /// What is served, and where.
+    pub(crate) fn serving(
+        &self,
+        args: &ServeArgs,
+        environment: &Environment,
+    ) -> Result<(PathBuf, SocketAddr), Failure> {
+        let publish = &self.config.publish;
+        let directory = match (&args.directory, &publish.directory) {
+            (Some(directory), _) => environment.directory.join(directory),
+            (None, Some(directory)) => self.directory.join(directory),
+            (None, None) => {
+                return Err(Failure::Unsaid {
+                    what: "what to serve",
+                    flag: "--directory DIR",
+                    key: "publish.directory",
+                });
+            }
+        };
+        let address = args.listen.or(publish.listen);
+        Ok((directory, address.unwrap_or(LISTEN)))
     }
 
     /// The file of the secret key.

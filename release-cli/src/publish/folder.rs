@@ -15,21 +15,20 @@ use super::PublishError;
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    directory: OwnedFd,
+    shelf: Shelf,
 }
 
 impl Folder {
     /// The path may lead through links: it is the operator's word.
     pub(super) fn open(path: &Path) -> Result<Self, PublishError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match openat(CWD, path, flags, Mode::empty()) {
-            Ok(directory) => Ok(Self {
+        match Shelf::open(path) {
+            Ok(shelf) => Ok(Self {
                 path: path.to_owned(),
-                directory,
+                shelf,
             }),
-            Err(error) => Err(PublishError::Directory {
+            Err(source) => Err(PublishError::Directory {
                 path: path.to_owned(),
-                source: error.into(),
+                source,
             }),
         }
     }
@@ -40,13 +39,8 @@ impl Folder {
 
     /// A file's content; `None` where there is none. One that is longer than `limit` is an error.
     pub(super) fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, PublishError> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let content = match openat(&self.directory, name, flags, Mode::empty()) {
-            Err(Errno::NOENT) => return Ok(None),
-            Err(error) => Err(error.into()),
-            Ok(file) => read(file.into(), limit),
-        };
-        content.map(Some).map_err(|source| PublishError::Read {
+        let content = self.shelf.read(name, limit);
+        content.map_err(|source| PublishError::Read {
             path: self.path_of(name),
             source,
         })
@@ -60,7 +54,7 @@ impl Folder {
             self.unlink(&new)?;
             let flags =
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let file = openat(&self.directory, &*new, flags, Mode::RUSR | Mode::WUSR)?;
+            let file = openat(&self.shelf.0, &*new, flags, Mode::RUSR | Mode::WUSR)?;
             // The umask of whoever deploys is not what a web server's user goes by.
             rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644))?;
             let mut file = File::from(file);
@@ -74,8 +68,8 @@ impl Folder {
     pub(super) fn place(&self, name: &str) -> Result<(), PublishError> {
         let new = beside(name);
         let place = || {
-            rustix::fs::renameat(&self.directory, &*new, &self.directory, name)?;
-            rustix::fs::fsync(&self.directory)
+            rustix::fs::renameat(&self.shelf.0, &*new, &self.shelf.0, name)?;
+            rustix::fs::fsync(&self.shelf.0)
         };
         place().map_err(|error| self.fault(name)(error.into()))
     }
@@ -88,8 +82,8 @@ impl Folder {
     /// Puts a file back to where it was kept from.
     pub(super) fn restore(&self, kept: &str, name: &str) -> Result<(), PublishError> {
         let restore = || {
-            rustix::fs::renameat(&self.directory, kept, &self.directory, name)?;
-            rustix::fs::fsync(&self.directory)
+            rustix::fs::renameat(&self.shelf.0, kept, &self.shelf.0, name)?;
+            rustix::fs::fsync(&self.shelf.0)
         };
         restore().map_err(|error| self.fault(name)(error.into()))
     }
@@ -100,7 +94,7 @@ impl Folder {
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
-        match rustix::fs::unlinkat(&self.directory, name, AtFlags::empty()) {
+        match rustix::fs::unlinkat(&self.shelf.0, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -109,6 +103,27 @@ impl Folder {
     fn fault(&self, name: &str) -> impl FnOnce(io::Error) -> PublishError + use<> {
         let path = self.path_of(name);
         |source| PublishError::Write { path, source }
+    }
+}
+
+/// The directory of a publication, for who gives its files out.
+#[derive(Debug)]
+pub(crate) struct Shelf(OwnedFd);
+
+impl Shelf {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(openat(CWD, path, flags, Mode::empty())?))
+    }
+
+    /// A regular file's content, no link followed; `None` where there is none.
+    pub(crate) fn read(&self, name: &str, limit: usize) -> io::Result<Option<Vec<u8>>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match openat(&self.0, name, flags, Mode::empty()) {
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+            Ok(file) => read(file.into(), limit).map(Some),
+        }
     }
 }
 

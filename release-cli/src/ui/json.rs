@@ -23,6 +23,7 @@ use super::{
 };
 use crate::exit::{Exit, Overall, Verdict, of_failure};
 use crate::failure::Failure;
+use crate::serve::Served;
 use crate::state::Entry;
 use body::{deployed, host, plan, result, status};
 
@@ -194,6 +195,20 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
         let mut events = self.events();
         events.run = None;
         events.send("finished", snapshots::concluded_event(conclusion));
+    }
+
+    fn serving(&self, address: &str, directory: &str) {
+        let body = json!({"address": address, "directory": directory});
+        self.events().send("serving", body);
+    }
+
+    fn served(&self, served: &Served) {
+        let body = json!({
+            "peer": served.peer.to_string(),
+            "request": served.request,
+            "status": served.status,
+        });
+        self.events().send("request", body);
     }
 
     fn history(&self, entries: &[Entry]) {

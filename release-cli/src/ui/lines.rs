@@ -22,6 +22,7 @@ use super::{
 };
 use crate::exit::Verdict;
 use crate::failure::Failure;
+use crate::serve::Served;
 use crate::state::Entry;
 
 /// A host, or a scan, that takes long is heard of this often.
@@ -303,6 +304,19 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
     fn concluded(&self, conclusion: &Conclusion<'_>) {
         self.end_drawing();
         self.result(&snapshots::concluded(conclusion));
+    }
+
+    fn serving(&self, address: &str, directory: &str) {
+        self.note(&format!("serving {directory} at http://{address}/"));
+    }
+
+    fn served(&self, served: &Served) {
+        let Served {
+            peer,
+            request,
+            status,
+        } = served;
+        self.progress(Volume::Verbose, &format!("{peer}  {status}  {request}"));
     }
 
     fn history(&self, entries: &[Entry]) {

@@ -90,6 +90,14 @@ impl Clearing {
         }
     }
 
+    /// Why it failed, if it has.
+    pub(super) const fn failure(&self) -> Option<&Reason> {
+        match &self.then {
+            Then::Fail(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// How it ends if nothing more is done.
     pub(super) fn ended(self) -> Ended {
         let mut left = self.left;

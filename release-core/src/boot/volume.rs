@@ -175,6 +175,10 @@ impl Boot {
         match answer {
             Answer::Volume(Some(volume)) => {
                 job.in_doubt = false;
+                // Made by this token once, and not wanted then.
+                if matches!(volume.state, VolumeState::Deleting | VolumeState::Deleted) {
+                    return self.another(job);
+                }
                 let held = Held::of(&volume, &self.me.instance, Source::Made);
                 self.work(job.at(Task::Watch(held)))
             }

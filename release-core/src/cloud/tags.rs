@@ -22,6 +22,9 @@ pub const TAG_DEPLOY: &str = "release-deploy";
 /// The instance that a volume was made for, to find it by when release-boot was interrupted.
 pub const TAG_INSTANCE: &str = "release-instance";
 
+/// The group of an instance, as Auto Scaling tags it.
+pub const TAG_GROUP: &str = "aws:autoscaling:groupName";
+
 /// What a tag says of the generation, if there is such a tag and it makes sense.
 pub fn tagged_generation(tags: &Tags) -> Option<Generation> {
     tags.get(TAG_GENERATION)?.parse().ok().map(Generation::new)

@@ -228,3 +228,25 @@ fn numbers_are_parsed_strictly() {
         assert!(text.parse::<DeviceNumber>().is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn a_disk_is_found_by_its_name_and_no_name_leads_elsewhere() {
+    let sys = Sys::new();
+    sys.disk("vbd-51792/block/xvdf", "202:80");
+    sys.partition("vbd-51792/block/xvdf/xvdf1", 1, "202:81");
+    let names = |disk| -> Vec<String> {
+        let found = BlockDevice::named(sys.root(), disk).unwrap();
+        found.into_iter().map(|device| device.name).collect()
+    };
+    assert_eq!(names("xvdf"), ["xvdf", "xvdf1"]);
+    for other in [
+        "xvdg",
+        "",
+        ".",
+        "..",
+        "../devices/vbd-51792/block/xvdf",
+        "xvdf/xvdf1",
+    ] {
+        assert_eq!(names(other), [""; 0], "{other}");
+    }
+}

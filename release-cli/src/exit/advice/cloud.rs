@@ -7,6 +7,7 @@ use release_core::cloud::{Action, CloudError, CloudFault};
 use super::{Advice, advice, no_advice};
 use crate::exit::policy;
 use crate::publish::PublishError;
+use crate::serve::ServeError;
 use crate::snapshot::SnapshotError;
 
 pub(super) fn of_cloud(error: &CloudError) -> Advice {
@@ -92,6 +93,19 @@ pub(super) fn of_snapshot(error: &SnapshotError) -> Advice {
         SnapshotError::Spoilt { .. } | SnapshotError::Gone(_) => advice(
             "snapshot",
             "try again; if it stays so, ask AWS what is wrong with the volume",
+        ),
+    }
+}
+
+pub(super) fn of_serving(error: &ServeError) -> Advice {
+    match error {
+        ServeError::Directory { .. } => advice(
+            "serve",
+            "check `publish.directory`; `release-cli setup` makes it",
+        ),
+        ServeError::Listen { .. } => advice(
+            "serve",
+            "name another address or port in `publish.listen`, or with --listen; below 1024 only root may",
         ),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
+use crate::cloud::TAG_GROUP;
 use crate::cloud::{Attachment, AttachmentState, Instance, InstanceState, Lifecycle, Tags, Volume};
 use crate::cloud::{Snapshot, SnapshotState, VolumeState};
 use crate::{
@@ -197,13 +198,17 @@ impl InstanceRecord {
     }
 
     pub(super) fn show(&self, id: &InstanceId, now: Moment, delays: &Delays) -> Instance {
+        let mut tags = self.tags.clone();
+        if let Some(group) = &self.group {
+            tags.insert(TAG_GROUP.to_owned(), group.as_str().to_owned());
+        }
         Instance {
             id: id.clone(),
             state: self.state(now, delays),
             launched: self.launched,
             zone: self.zone.clone(),
             addresses: crate::cloud::Addresses::default(),
-            tags: self.tags.clone(),
+            tags,
         }
     }
 }
