@@ -12,7 +12,7 @@ mod rollout;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::{Config, Rate};
+use release_core::{CloudKind, Config, Rate};
 use release_sync::{Host, Options, SshOptions};
 
 use crate::args::{DeployArgs, HostArgs, PullArgs, StatusArgs};
@@ -20,7 +20,7 @@ use crate::failure::Failure;
 pub(crate) use cloud::CloudFlags;
 pub(crate) use environment::Environment;
 pub(crate) use present::Absent;
-pub(crate) use publication::{Publication, Snapshotting};
+pub(crate) use publication::{Publication, Reversal, Snapshotting};
 pub(crate) use rollout::Rollout;
 
 /// What `deploy` and `plan` need.
@@ -214,22 +214,26 @@ impl File {
 
     /// The whole file, for the hosts that were asked for.
     pub(crate) fn checkup(
-        self,
+        &self,
         args: &HostArgs,
         environment: &Environment,
     ) -> Result<Checkup, Failure> {
         Ok(Checkup {
             source: self.source(None, environment),
-            hosts: self.hosts(args, None, environment)?,
+            hosts: match self.hosts(args, None, environment) {
+                // They are instances, of groups.
+                Err(Failure::NoHosts) if self.config.cloud.kind != CloudKind::None => Vec::new(),
+                hosts => hosts?,
+            },
             options: self.options(environment)?,
             ssh: self.ssh(environment)?,
             state: self.state(environment),
-            file: self.path,
+            file: self.path.clone(),
         })
     }
 
     /// A flag is relative to the working directory, the file's word to the file.
-    fn source(&self, flag: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
+    pub(crate) fn source(&self, flag: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
         let from_flag = flag.map(|path| environment.directory.join(path));
         let from_file = || Some(self.directory.join(self.config.source.as_ref()?));
         from_flag.or_else(from_file)

@@ -171,10 +171,6 @@ impl Publisher {
 ///
 /// # Errors
 /// As [`Publisher::current`].
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the doctor, who does not look there yet")
-)]
 pub(crate) fn published(
     directory: &Path,
     key: &PublicKey,

@@ -44,7 +44,7 @@ pub(crate) use calls::{delete, tag_published};
 use calls::{find, tag_character};
 pub(crate) use error::SnapshotError;
 pub(crate) use left_over::{LeftOver, clean_up};
-pub(crate) use prune::{generations, prune};
+pub(crate) use prune::{all_snapshots, generations, prune};
 use rules::{Answer, Verdict};
 pub(crate) use volume::{SourceVolume, VolumeSettings, fleet_of};
 

@@ -240,10 +240,15 @@ impl File {
 
     /// What the file says of groups, where nobody is asked for them.
     pub(super) fn unasked_groups(&self) -> Option<String> {
-        let cloud = &self.config.cloud;
-        if cloud.kind != CloudKind::None {
-            return None;
+        match self.config.cloud.kind {
+            CloudKind::None => self.group_names(),
+            _ => None,
         }
+    }
+
+    /// The groups that the file names, in words.
+    pub(super) fn group_names(&self) -> Option<String> {
+        let cloud = &self.config.cloud;
         let tags = cloud.group_tags.iter();
         let tags = tags.map(|(key, value)| format!("{key}={value}"));
         let groups: Vec<_> = cloud
