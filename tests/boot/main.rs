@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod faults;
+mod overhead;
+mod qemu;
 mod ready;
 mod refusals;
 mod scene;
