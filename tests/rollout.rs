@@ -1,6 +1,8 @@
 //! A whole deploy with a fleet in a folder: instances are folders with real agents, and the cloud has its
 //! delays and faults.
 
+mod looking;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
