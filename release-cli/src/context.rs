@@ -5,6 +5,7 @@
 mod cloud;
 mod environment;
 mod hosts;
+mod present;
 mod publication;
 mod rollout;
 
@@ -18,6 +19,7 @@ use crate::args::{DeployArgs, HostArgs, PullArgs, StatusArgs};
 use crate::failure::Failure;
 pub(crate) use cloud::CloudFlags;
 pub(crate) use environment::Environment;
+pub(crate) use present::Absent;
 pub(crate) use publication::{Publication, Reversal, Snapshotting};
 pub(crate) use rollout::Rollout;
 
@@ -26,6 +28,8 @@ pub(crate) use rollout::Rollout;
 pub(crate) struct Deployment {
     pub(crate) source: PathBuf,
     pub(crate) hosts: Vec<Host>,
+    /// Instances that nothing can be done about now.
+    pub(crate) absent: Vec<Absent>,
     pub(crate) options: Options,
     /// `None` where nothing says where it is.
     state: Option<PathBuf>,
@@ -47,6 +51,8 @@ impl Deployment {
 #[derive(Debug)]
 pub(crate) struct Inquiry {
     pub(crate) hosts: Vec<Host>,
+    /// Instances that can't be asked now.
+    pub(crate) absent: Vec<Absent>,
     pub(crate) options: Options,
     pub(crate) verify: bool,
 }
@@ -145,11 +151,16 @@ impl File {
         let lock_wait = args.lock_wait.map(Duration::from_secs);
         let mut options = self.options(environment)?;
         override_options(&mut options, args);
-        let hosts = self.hosts(&args.hosts, args.dest.as_deref(), environment)?;
-        self.check_push(args, hosts.len())?;
+        let flags = CloudFlags {
+            region: args.region.as_deref(),
+            groups: &args.groups,
+        };
+        let present = self.present(flags, &args.hosts, args.dest.as_deref(), environment)?;
+        self.check_rollout(args, present.hosts.len())?;
         Ok(Deployment {
             source,
-            hosts,
+            hosts: present.hosts,
+            absent: present.absent,
             options,
             state: self.state(environment),
             lock_wait: lock_wait.unwrap_or(self.config.state.lock_wait),
@@ -164,8 +175,10 @@ impl File {
         args: &StatusArgs,
         environment: &Environment,
     ) -> Result<Inquiry, Failure> {
+        let present = self.present(CloudFlags::default(), &args.hosts, None, environment)?;
         Ok(Inquiry {
-            hosts: self.hosts(&args.hosts, None, environment)?,
+            hosts: present.hosts,
+            absent: present.absent,
             options: self.options(environment)?,
             verify: args.verify,
         })

@@ -1,5 +1,6 @@
 //! An instance of EC2 that boots: a region, its metadata service, its disks, and a published release.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -197,11 +198,22 @@ impl Scene {
         self.command_at(&pointer, arguments)
     }
 
+    /// The same, of another build of the program.
+    pub(crate) fn command_of(&self, program: &OsStr, arguments: &[&str]) -> Command {
+        let published = self.path("published").join(Pointer::FILE);
+        let pointer = format!("file://{}", published.display());
+        self.put_together(program, &pointer, arguments)
+    }
+
     /// The same, with the pointer somewhere else.
     pub(crate) fn command_at(&self, pointer: &str, arguments: &[&str]) -> Command {
         let program = std::env::var_os("RELEASE_BOOT");
-        let mut command =
-            Command::new(program.expect("`./dev boot` builds release-boot and says where it is"));
+        let program = program.expect("`./dev boot` builds release-boot and says where it is");
+        self.put_together(&program, pointer, arguments)
+    }
+
+    fn put_together(&self, program: &OsStr, pointer: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(["--config=/dev/null", "--json"])
             .arg(format!("--pointer={pointer}"))

@@ -14,7 +14,7 @@ use release_tests::volumes::Content;
 use crate::scene::{Ended, Scene, piped};
 
 /// A web server of a folder.
-struct Web {
+pub(crate) struct Web {
     process: Child,
     https: u16,
     http: u16,
@@ -49,8 +49,13 @@ impl Web {
         }
     }
 
-    fn published(scene: &Scene) -> Self {
+    pub(crate) fn published(scene: &Scene) -> Self {
         Self::of(&scene.path("published"), -1, 1)
+    }
+
+    /// Where it answers without TLS, on 127.0.0.1.
+    pub(crate) fn http_port(&self) -> u16 {
+        self.http
     }
 }
 

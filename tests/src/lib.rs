@@ -16,6 +16,7 @@
 //! | [`boto`] | boto3, the independent client that sets scenes and judges |
 //! | [`group`] | an Auto Scaling group whose instances are hosts of [`sshd`] |
 //! | [`imds`] | the metadata service of an instance, version 2 |
+//! | [`qemu`] | a machine that boots, whose disks come and go |
 //! | [`volumes`] | EBS on loop devices, and machines in which they show up |
 //!
 //! Rigs panic: to a test, a rig that doesn't stand is a failure like any other, and says what it missed.
@@ -34,6 +35,7 @@ pub mod judge;
 mod loopback;
 mod moto;
 pub mod proxy;
+pub mod qemu;
 pub mod scene;
 pub mod snapshot;
 pub mod sshd;

@@ -17,7 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 use loops::Loop;
-pub use machine::Machine;
+pub use machine::{Machine, Slots};
 
 /// A place with images. Clones are the same place.
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ impl Volumes {
     /// Lets a volume show up as a device of a machine.
     pub fn attach(&self, volume: &str, machine: &Machine) {
         let mut device = self.attached(volume);
-        let name = machine.add(volume, device.node.number());
+        let name = machine.add(volume, device.node.number(), device.node.path());
         device.machine = Some((machine.clone(), name));
         self.state().devices.push(device);
     }
@@ -206,7 +206,7 @@ impl Default for Volumes {
 impl Drop for Device {
     fn drop(&mut self) {
         if let Some((machine, name)) = &self.machine {
-            machine.remove(name);
+            machine.take(&self.volume, name);
         }
         self.node.unmount();
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use release_core::cloud::Standing;
 use release_sync::{Error, Fleet, Generation, Host, HostReport, Outcome, Report, Source};
 
 use patience::Patience;
@@ -17,7 +18,7 @@ use patience::Patience;
 use super::desk::{Deadline, Desk, Watch, harmless_path, retain_failed};
 use super::pull::has_content;
 use crate::args::DeployArgs;
-use crate::context::{Deployment, File};
+use crate::context::{Absent, Deployment, File};
 use crate::exit::{Aim, Exit, Verdict};
 use crate::failure::Failure;
 use crate::state::{Deploy, DeployLock, State};
@@ -73,6 +74,8 @@ fn push(args: &DeployArgs, file: File, desk: &Desk) -> Result<Exit, Failure> {
         desk.start(&source, generation, &deployment.hosts);
         Ok(source)
     })?;
+    let mut report = report;
+    report.hosts.extend(deployment.absent.iter().map(absent));
     let deploy = deploy(&source);
     learn_generation(desk, &lock, &report);
     let begun = push.watch.begun();
@@ -84,6 +87,17 @@ fn push(args: &DeployArgs, file: File, desk: &Desk) -> Result<Exit, Failure> {
     let exit = desk.finish(&report, verdict);
     note_pointer(desk, &deployment, &report);
     Ok(exit)
+}
+
+/// What is said of an instance that nothing could be done about: it sees to itself when it wakes, or boots
+/// what the pointer says.
+fn absent(absent: &Absent) -> HostReport {
+    let outcome = match absent.standing {
+        Standing::Asleep => Outcome::Asleep,
+        Standing::Gone => Outcome::Gone,
+        Standing::Starting | Standing::Ready => Outcome::Booting,
+    };
+    outcomes::blank(&absent.name, outcome)
 }
 
 struct Push<'d> {

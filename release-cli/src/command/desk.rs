@@ -12,7 +12,7 @@ use release_sync::{
     Source, scan,
 };
 
-use crate::context::{Deployment, Environment};
+use crate::context::{Absent, Deployment, Environment};
 use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
@@ -86,6 +86,13 @@ impl Desk {
                 "note: with `cloud.kind = \"none\"` nobody asks for the instances of {groups}; the hosts are \
                  those of the file"
             ));
+        }
+    }
+
+    /// Says of which instances nothing is to be had now.
+    pub(super) fn note_absent(&self, absent: &[Absent]) {
+        for one in absent {
+            self.screen.note(&format!("{}: {}", one.name, one.word()));
         }
     }
 

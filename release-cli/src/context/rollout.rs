@@ -4,15 +4,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::cloud::{AddressKind, FleetMember};
+use release_core::cloud::{AddressKind, FleetMember, Standing, list_fleet};
 use release_core::deploy::Rules;
-use release_core::{CloudKind, Share};
-use release_sync::{Host, Reach, SshTarget};
+use release_core::{CloudKind, HostKeyPolicy, Share};
+use release_sync::{Host, Reach, SshOptions, SshTarget};
 
 use super::{CloudFlags, Environment, File, Snapshotting, override_options};
 use crate::args::DeployArgs;
 use crate::cloud::OpenCloud;
 use crate::failure::Failure;
+use crate::pins::Pins;
 
 /// What a deploy to a cloud's instances needs.
 #[derive(Debug)]
@@ -42,11 +43,11 @@ enum Way {
     Ssh {
         user: String,
         port: u16,
+        /// Where keys are taken from consoles: how SSH is spoken with these.
+        pinned: Option<(Pins, Box<SshOptions>)>,
     },
     /// By an agent on this machine, in the instance's folder.
-    Folder {
-        agent: PathBuf,
-    },
+    Folder { agent: PathBuf },
 }
 
 /// The longest and the shortest time from one listing to the next.
@@ -70,11 +71,12 @@ impl Route {
                     reach: Reach::Command(vec![agent.into(), "serve".into()]),
                 })
             }
-            (Way::Ssh { user, port }, _) => {
+            (Way::Ssh { user, port, pinned }, _) => {
                 let addresses = &member.instance.as_ref()?.addresses;
                 let target = SshTarget {
                     port: *port,
                     key_name: Some(name.clone()),
+                    ssh: pinned.as_ref().map(|(_, options)| options.clone()),
                     ..SshTarget::new(user, addresses.get(self.address)?)
                 };
                 Some(Host {
@@ -84,6 +86,26 @@ impl Route {
             }
             (Way::Folder { .. }, None) => None,
         }
+    }
+
+    /// Lists the instances of all groups. Where keys are taken from consoles, those of new ones are.
+    ///
+    /// # Errors
+    /// When the cloud can't be asked.
+    pub(crate) fn list(&self, cloud: &OpenCloud) -> Result<Vec<FleetMember>, Failure> {
+        let members = cloud.run(list_fleet(cloud.port(), &cloud.wishes.groups))?;
+        if let Way::Ssh {
+            pinned: Some((pins, _)),
+            ..
+        } = &self.way
+        {
+            let is_up = |member: &&FleetMember| {
+                matches!(member.standing(), Standing::Ready | Standing::Starting)
+            };
+            let up = members.iter().filter(is_up).map(|member| &member.id);
+            cloud.run(pins.learn(cloud, up));
+        }
+        Ok(members)
     }
 }
 
@@ -136,7 +158,8 @@ impl File {
         })
     }
 
-    fn route(
+    /// How instances become hosts.
+    pub(super) fn route(
         &self,
         destination: Option<&Path>,
         environment: &Environment,
@@ -161,27 +184,24 @@ impl File {
                 _ => Way::Ssh {
                     user: ssh.user.clone(),
                     port: ssh.port,
+                    pinned: match ssh.host_keys {
+                        HostKeyPolicy::Ec2Console => Some(self.pinned(environment)?),
+                        HostKeyPolicy::Strict | HostKeyPolicy::AcceptNew => None,
+                    },
                 },
             },
         })
     }
 
-    /// What is pushed and nothing else needs nobody to list anything.
-    pub(super) fn check_push(&self, args: &DeployArgs, hosts: usize) -> Result<(), Failure> {
-        let kind = self.config.cloud.kind;
-        if kind != CloudKind::None {
-            return Err(Failure::NotBuilt {
-                what: format!("only push, with cloud.kind = \"{}\"", kind.as_str()),
-                instead: "deploy without --no-snapshot, or list the hosts and set `cloud.kind = \"none\"`",
-            });
-        }
-        if !args.groups.is_empty() {
-            return Err(Failure::NoCloud { flag: "--group" });
-        }
-        if args.region.is_some() {
-            return Err(Failure::NoCloud { flag: "--region" });
-        }
-        self.check_rollout(args, hosts)
+    /// Keys that were taken from consoles, and how SSH is spoken with these.
+    fn pinned(&self, environment: &Environment) -> Result<(Pins, Box<SshOptions>), Failure> {
+        let state = self.state(environment).ok_or(Failure::NoStateHome)?;
+        let pins = Pins::in_state(&state);
+        let options = SshOptions {
+            known_hosts: pins.path().to_owned(),
+            ..self.ssh(environment)?
+        };
+        Ok((pins, Box::new(options)))
     }
 
     /// `hosts` is how many there are. Waves that begin with all of them, and a limit that none can

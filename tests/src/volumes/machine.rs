@@ -1,9 +1,10 @@
 //! Where a machine looks for its devices: a `/sys` and a `/dev` of its own.
 
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -11,11 +12,28 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 #[derive(Clone, Debug)]
 pub struct Machine(Arc<View>);
 
-#[derive(Debug)]
 struct View {
     name: String,
     sys: PathBuf,
     dev: PathBuf,
+    slots: Mutex<Option<Arc<dyn Slots>>>,
+}
+
+/// A machine that has more than a view of its disks: one that runs.
+pub trait Slots: Send + Sync {
+    /// Puts a disk in, with this serial number.
+    fn insert(&self, serial: &str, node: &Path);
+
+    /// Takes it out.
+    fn remove(&self, serial: &str);
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Machine {
@@ -27,7 +45,12 @@ impl Machine {
         }
         fs::create_dir_all(&dev).expect("a folder can be made");
         let name = name.to_owned();
-        Self(Arc::new(View { name, sys, dev }))
+        Self(Arc::new(View {
+            name,
+            sys,
+            dev,
+            slots: Mutex::default(),
+        }))
     }
 
     /// What it is called: an instance's id.
@@ -82,10 +105,30 @@ impl Machine {
         name
     }
 
+    /// From now on its disks go into a machine that runs, too; `None`: not any more.
+    pub fn set_slots(&self, slots: Option<Arc<dyn Slots>>) {
+        *self.0.slots.lock().unwrap() = slots;
+    }
+
+    fn slots(&self) -> Option<Arc<dyn Slots>> {
+        self.0.slots.lock().unwrap().clone()
+    }
+
     /// Puts a volume in.
-    pub(super) fn add(&self, volume: &str, number: u64) -> String {
+    pub(super) fn add(&self, volume: &str, number: u64, node: &Path) -> String {
+        if let Some(slots) = self.slots() {
+            slots.insert(&volume.replacen('-', "", 1), node);
+        }
         // EBS shows the id without its dash, and the kernel pads it to 20 bytes.
         self.insert(&format!("{:<20}", volume.replacen('-', "", 1)), number)
+    }
+
+    /// Takes a volume out.
+    pub(super) fn take(&self, volume: &str, name: &str) {
+        if let Some(slots) = self.slots() {
+            slots.remove(&volume.replacen('-', "", 1));
+        }
+        self.remove(name);
     }
 
     /// Takes a disk out.

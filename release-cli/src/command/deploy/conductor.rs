@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use release_core::cloud::{FleetMember, Standing, list_fleet};
+use release_core::cloud::{FleetMember, Standing};
 use release_core::deploy::{Attempt, Deploy, Event, Fate, Sighting, Step};
 use release_core::{Moment, Pointer};
 use release_sync::{Cancel, Fleet, Hold, Host, HostReport, Source};
@@ -79,6 +79,8 @@ pub(super) struct Conductor<'a> {
     failure: Option<Failure>,
     was_started: bool,
     is_tidy: bool,
+    /// May the record go?
+    is_settled: bool,
     is_interrupted: bool,
     /// How many were last said to be waited for.
     awaited: usize,
@@ -103,6 +105,7 @@ impl<'a> Conductor<'a> {
             failure: None,
             was_started: false,
             is_tidy: true,
+            is_settled: false,
             is_interrupted: false,
             awaited: 0,
         }
@@ -137,6 +140,7 @@ impl<'a> Conductor<'a> {
                 ending,
                 failure: self.failure,
                 is_tidy: self.is_tidy,
+                is_settled: self.is_settled,
                 was_started: self.was_started,
                 pointer: self.pointer,
             }
@@ -286,10 +290,10 @@ impl<'a> Conductor<'a> {
         match step {
             Step::List => {
                 self.note_awaited();
-                let (cloud, begun) = (&means.rollout.cloud, now());
+                let begun = now();
                 scope.spawn(move || {
-                    let listed = cloud.run(list_fleet(cloud.port(), &cloud.wishes.groups));
-                    say(&tell, Word::Listed(begun, listed.map_err(Failure::from)));
+                    let listed = means.rollout.route.list(&means.rollout.cloud);
+                    say(&tell, Word::Listed(begun, listed));
                 });
             }
             Step::Snapshot => {

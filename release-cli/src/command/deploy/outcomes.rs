@@ -5,13 +5,25 @@ use std::collections::BTreeMap;
 use release_core::deploy::{Attempt, Fate};
 use release_sync::{Counts, Error, HostReport, Outcome};
 
+use crate::pins::Pins;
+
 /// What an attempt means for what is to be done next.
 pub(super) fn attempt(report: &HostReport) -> Attempt {
     match (report.outcome, &report.error) {
         (Outcome::Committed | Outcome::Unchanged, _) => Attempt::Proven,
         (Outcome::Deferred, _) => Attempt::Later,
-        (_, Some(error)) if error.is_retryable() || error.is_locked() => Attempt::Later,
+        (_, Some(error)) if may_pass(error) => Attempt::Later,
         _ => Attempt::Failed,
+    }
+}
+
+/// May it be otherwise in a while, with nobody doing anything about it? A commit that was cut off is completed by
+/// the next one, and a console shows an instance's key when it has been running for some minutes.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::HostKeyUnknown { known_hosts, .. } => Pins::is_at(known_hosts),
+        Error::Commit { .. } => true,
+        _ => error.is_retryable() || error.is_locked(),
     }
 }
 
@@ -33,7 +45,9 @@ pub(super) fn of<'m>(
     }
     fates
         .map(|(host, fate)| {
-            let report = known.remove(host).unwrap_or_else(|| blank(host));
+            let report = known
+                .remove(host)
+                .unwrap_or_else(|| blank(host, Outcome::Deferred));
             settled(fate, report, is_interrupted)
         })
         .collect()
@@ -89,10 +103,11 @@ fn settled(fate: Fate, report: HostReport, is_interrupted: bool) -> HostReport {
     }
 }
 
-fn blank(host: &str) -> HostReport {
+/// A host with which nothing was tried.
+pub(super) fn blank(host: &str, outcome: Outcome) -> HostReport {
     HostReport {
         host: host.to_owned(),
-        outcome: Outcome::Deferred,
+        outcome,
         proof: None,
         release: None,
         generation: None,
@@ -115,7 +130,7 @@ mod tests {
                 bytes_sent: 10,
                 ..Counts::default()
             },
-            ..blank("a")
+            ..blank("a", outcome)
         }
     }
 

@@ -132,6 +132,8 @@ pub(super) struct Played {
     pub(super) failure: Option<Failure>,
     /// Was everything done that comes after the publication and has nothing to do with hosts?
     pub(super) is_tidy: bool,
+    /// May the record of what is unfinished go, once all is written down?
+    pub(super) is_settled: bool,
     pub(super) was_started: bool,
     pub(super) pointer: Option<Pointer>,
 }
@@ -175,7 +177,12 @@ impl End<'_> {
             by: who,
             snapshot: played.pointer.as_ref().map(|pointer| &pointer.snapshot),
         };
-        if let Err(failure) = self.lock.end(deploy, &report, verdict, Timestamp::now()) {
+        let written = self.lock.end(deploy, &report, verdict, Timestamp::now());
+        let written = written.and_then(|()| match played.is_settled {
+            true => self.lock.clear_unfinished(),
+            false => Ok(()),
+        });
+        if let Err(failure) = written {
             // The hosts are what they are, whether it can be written down or not.
             desk.screen.failed(&failure);
         }

@@ -9,13 +9,12 @@ use super::{Conductor, Means};
 use crate::cloud::now;
 use crate::command::snapshot::pointer;
 use crate::failure::Failure;
-use crate::snapshot::prune;
+use crate::snapshot::{Shot, prune};
 use crate::state::Unfinished;
 use crate::ui::one_line;
 
-/// So far this machine's clock and the cloud's may be apart: NTP keeps both much closer. Who was launched within
-/// it is pushed to, though it may see to itself.
-const SKEW: Duration = Duration::from_secs(60);
+/// EC2 tells times in whole seconds.
+const GRAIN: Duration = Duration::from_secs(1);
 
 impl Conductor<'_> {
     pub(super) fn record(&mut self, hosts: Vec<String>) {
@@ -41,7 +40,7 @@ impl Conductor<'_> {
 
     pub(super) fn publish(&mut self) {
         let event = match self.try_to_publish() {
-            Ok(at) => Event::Published(publication(at, self.means)),
+            Ok(at) => Event::Published(publication(at, self.shot.as_ref())),
             Err(failure) => {
                 self.fail(failure);
                 Event::NotPublished
@@ -108,10 +107,8 @@ impl Conductor<'_> {
     }
 
     pub(super) fn forget(&mut self) {
-        if let Err(failure) = self.means.lock.clear_unfinished() {
-            self.means.desk.screen.failed(&failure);
-            self.is_tidy = false;
-        }
+        // Not before it stands in the history what became of each host.
+        self.is_settled = true;
         self.machine.handle(Event::Forgotten, now());
     }
 
@@ -131,14 +128,49 @@ impl Conductor<'_> {
     }
 }
 
-/// A fleet in a folder has this machine's clock.
-fn publication(at: Moment, means: &Means<'_>) -> Publication {
-    match means.rollout.cloud.local() {
-        Some(_) => Publication::at(at),
-        None => Publication {
-            at,
-            earliest: at.before(SKEW),
-            latest: at.after(SKEW),
-        },
+/// The moment p by both clocks. The snapshot was begun while it was waited for here; how far what it says of that
+/// lies outside is how far the clocks are apart for sure. What is left, a second, is less than any boot takes.
+fn publication(at: Moment, shot: Option<&Shot>) -> Publication {
+    let Some(Shot {
+        snapshot, asked, ..
+    }) = shot
+    else {
+        return Publication::at(at);
+    };
+    let ahead = snapshot.started.since(asked.1);
+    let behind = asked.0.since(snapshot.started.after(GRAIN));
+    Publication {
+        at,
+        earliest: at.before(behind),
+        latest: at.after(ahead),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::snapshot::samples;
+
+    fn at(second: i64) -> Moment {
+        Moment::from_unix_millis(second * 1000)
+    }
+
+    #[test]
+    fn clocks_that_differ_are_seen_by_the_snapshot() {
+        for (started, earliest, latest) in [
+            (100, 200, 200),
+            // In whole seconds, it was begun at 100.4 say.
+            (99, 200, 200),
+            (90, 191, 200),
+            (110, 200, 209),
+        ] {
+            let shot = samples::shot(at(started), (at(100), at(101)));
+            let publication = publication(at(200), Some(&shot));
+            assert_eq!(publication.earliest, at(earliest), "{started}");
+            assert_eq!(publication.latest, at(latest), "{started}");
+        }
+        assert_eq!(publication(at(200), None), Publication::at(at(200)));
     }
 }
