@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod contract;
+mod deploy;
 mod faults;
 mod lists;
 mod permissions;
