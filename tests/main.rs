@@ -20,4 +20,5 @@ mod login_shells;
 mod oddities;
 mod pull;
 mod releases;
+mod rollout;
 mod two_at_once;

@@ -158,7 +158,11 @@ impl Field {
         if self.is_settled() && self.hosts.iter().all(|host| host.tree().exists()) {
             return;
         }
+        if !self.trees.new.join(".release").exists() {
+            self.deploy_aside(&self.trees.new);
+        }
         self.deploy_aside(old);
+        self.remember(old);
         for host in &self.hosts {
             for kept in ["undo", "stage"] {
                 remove(&host.tree().join(".release").join(kept));
@@ -168,6 +172,20 @@ impl Field {
         for file in &self.fresh {
             let mode = fs::symlink_metadata(file).expect("it was there").mode();
             fs::set_permissions(file, Permissions::from_mode(mode)).expect("it is ours");
+        }
+    }
+
+    /// In life the new tree takes the place of the old one, and finds there what was kept of that one's list.
+    fn remember(&self, old: &Path) {
+        let [from, to] = [old, &self.trees.new].map(|tree| tree.join(".release/recent"));
+        if from == to {
+            return;
+        }
+        remove(&to);
+        fs::create_dir(&to).expect("it was removed");
+        for list in fs::read_dir(from).expect("a deploy has kept a list") {
+            let list = list.expect("a directory can be read");
+            fs::copy(list.path(), to.join(list.file_name())).expect("a file can be copied");
         }
     }
 

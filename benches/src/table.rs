@@ -106,7 +106,8 @@ fn figure(number: f64, unit: Unit) -> String {
     }
 }
 
-/// Puts a table between the markers of a document. Fails where there are none.
+/// Puts a table between the markers of a document. Fails where there are none. Lines of workloads that the
+/// table is not about stay as they are.
 pub fn put(document: &Path, table: &str) -> Result<(), String> {
     let said = |error| format!("{}: {error}", document.display());
     let text = fs::read_to_string(document).map_err(said)?;
@@ -118,8 +119,37 @@ pub fn put(document: &Path, table: &str) -> Result<(), String> {
 fn replaced(text: &str, table: &str) -> Option<String> {
     let [begin, end] = MARKERS;
     let (before, rest) = text.split_once(begin)?;
-    let (_, after) = rest.split_once(end)?;
+    let (old, after) = rest.split_once(end)?;
+    let table = with_rows_of(table, old);
     Some(format!("{before}{begin}\n{table}\n{end}{after}"))
+}
+
+/// A table with those of another one's rows of whose workloads it has none, in the order of their numbers.
+fn with_rows_of(table: &str, other: &str) -> String {
+    let own: Vec<u32> = table.lines().filter_map(workload_of).collect();
+    let is_kept = |line: &&str| workload_of(line).is_some_and(|number| !own.contains(&number));
+    let mut kept = other.lines().filter(is_kept).peekable();
+    if kept.peek().is_none() {
+        return table.to_owned();
+    }
+    let mut rows: Vec<&str> = kept.collect();
+    rows.extend(table.lines().filter(|line| workload_of(line).is_some()));
+    rows.sort_by_key(|line| workload_of(line));
+    let mut rows = Some(rows);
+    let mut lines = Vec::new();
+    for line in table.lines() {
+        match workload_of(line) {
+            None => lines.push(line),
+            // All of them in the place of the first.
+            Some(_) => lines.extend(rows.take().unwrap_or_default()),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// The number of the workload that a row is about.
+fn workload_of(line: &str) -> Option<u32> {
+    line.strip_prefix("| W")?.split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -134,6 +164,20 @@ mod tests {
         assert_eq!(new, format!("a\n{begin}\nnew\n\n{end}b\n"));
         assert_eq!(replaced(&new, "new\n").unwrap(), new);
         assert_eq!(replaced("no markers", "new"), None);
+    }
+
+    #[test]
+    fn rows_of_what_was_not_measured_stay() {
+        let [begin, end] = MARKERS;
+        let head = "| | what |\n|---|---|\n";
+        let text =
+            format!("{begin}\n{head}| W1 | a |\n| W2 | b |\n| W11 | c |\n\nold words\n\n{end}");
+        let table = format!("{head}| W2 | new |\n| W2 | more |\n| W9 | d |\n\nnew words\n");
+        let all = format!(
+            "{begin}\n{head}| W1 | a |\n| W2 | new |\n| W2 | more |\n| W9 | d |\n| W11 | c |\n\nnew words\n\n{end}"
+        );
+        assert_eq!(replaced(&text, &table).unwrap(), all);
+        assert_eq!(replaced(&all, &table).unwrap(), all);
     }
 
     #[test]

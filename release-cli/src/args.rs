@@ -5,6 +5,7 @@ mod mistake;
 mod publication;
 mod pull;
 mod records;
+mod rollback;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub(crate) use mistake::mistake;
 pub(crate) use publication::{Formatting, KeygenArgs, SetupArgs, SnapshotArgs};
 pub(crate) use pull::{PullArgs, Remote};
 pub(crate) use records::{HistoryArgs, PruneArgs, ServeArgs};
+pub(crate) use rollback::RollbackArgs;
 
 /// Pushes a release to many hosts, and says what happened on each.
 #[derive(Debug, Parser)]
@@ -77,6 +79,7 @@ pub(crate) enum Verb {
     Plan(Box<PlanArgs>),
     Status(StatusArgs),
     Pull(PullArgs),
+    Rollback(RollbackArgs),
     History(HistoryArgs),
     Snapshot(SnapshotArgs),
     Prune(PruneArgs),
@@ -142,8 +145,9 @@ pub(crate) struct StatusArgs {
 
 /// Finds out what would keep a deploy from working, and says how to mend it
 ///
-/// Looks at the configuration, the key, known_hosts, the agents, the state directory and the source, then
-/// at each host: SSH, the agent, its clock, free space. Changes nothing, except that an agent which is
+/// Looks at the configuration, the key, known_hosts, the agents, the state directory and the source; with a cloud
+/// at its keys and what they may do, the volume, the right to freeze, the signing key and the pointer; then at each
+/// host: SSH, the agent, its clock, free space. Changes nothing, except that an agent which is
 /// missing on a host is put there. Ends with exit code 1 if there is a fault; a warning is none.
 #[derive(Debug, Default, Arguments)]
 #[command(after_help = "\
@@ -154,6 +158,9 @@ Examples:
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) hosts: HostArgs,
+    /// Where sysfs is
+    #[arg(long, value_name = "DIR", hide = true, default_value = "/sys")]
+    pub(crate) sys: PathBuf,
 }
 
 /// Thaws a file system that was left frozen

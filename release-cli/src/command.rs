@@ -12,6 +12,7 @@ mod password;
 mod plan;
 mod prune;
 mod pull;
+mod rollback;
 mod serve;
 mod setup;
 mod snapshot;
@@ -85,6 +86,7 @@ fn do_verb(
         Verb::Status(args) => status::run(args, config, &desk),
         Verb::Pull(args) => pull::run(args, config, &desk),
         Verb::Snapshot(args) => snapshot::run(args, config, &desk),
+        Verb::Rollback(args) => rollback::run(args, config, &desk),
         Verb::History(args) => history::run(args, config, &desk),
         Verb::Prune(args) => prune::run(args, config, &desk),
         Verb::Serve(args) => serve::run(args, config, &desk),

@@ -5,26 +5,31 @@
 mod cloud;
 mod environment;
 mod hosts;
+mod present;
 mod publication;
 mod rollout;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::{Config, Rate};
+use release_core::{CloudKind, Config, Rate};
 use release_sync::{Host, Options, SshOptions};
 
 use crate::args::{DeployArgs, HostArgs, PullArgs, StatusArgs};
 use crate::failure::Failure;
 pub(crate) use cloud::CloudFlags;
 pub(crate) use environment::Environment;
-pub(crate) use publication::{Publication, Snapshotting};
+pub(crate) use present::Absent;
+pub(crate) use publication::{Publication, Reversal, Snapshotting};
+pub(crate) use rollout::Rollout;
 
 /// What `deploy` and `plan` need.
 #[derive(Debug)]
 pub(crate) struct Deployment {
     pub(crate) source: PathBuf,
     pub(crate) hosts: Vec<Host>,
+    /// Instances that nothing can be done about now.
+    pub(crate) absent: Vec<Absent>,
     pub(crate) options: Options,
     /// `None` where nothing says where it is.
     state: Option<PathBuf>,
@@ -46,6 +51,8 @@ impl Deployment {
 #[derive(Debug)]
 pub(crate) struct Inquiry {
     pub(crate) hosts: Vec<Host>,
+    /// Instances that can't be asked now.
+    pub(crate) absent: Vec<Absent>,
     pub(crate) options: Options,
     pub(crate) verify: bool,
 }
@@ -120,15 +127,12 @@ impl File {
         })
     }
 
-    /// The file, overridden by the flags of `deploy`.
+    /// The file, overridden by the flags of a `deploy` that only pushes.
     pub(crate) fn deployment(
         self,
         args: &DeployArgs,
         environment: &Environment,
     ) -> Result<Deployment, Failure> {
-        if !args.no_snapshot {
-            return Err(Failure::NothingToSnapshot);
-        }
         self.plan(args, environment)
     }
 
@@ -147,11 +151,16 @@ impl File {
         let lock_wait = args.lock_wait.map(Duration::from_secs);
         let mut options = self.options(environment)?;
         override_options(&mut options, args);
-        let hosts = self.hosts(&args.hosts, args.dest.as_deref(), environment)?;
-        self.check_rollout(args, hosts.len())?;
+        let flags = CloudFlags {
+            region: args.region.as_deref(),
+            groups: &args.groups,
+        };
+        let present = self.present(flags, &args.hosts, args.dest.as_deref(), environment)?;
+        self.check_rollout(args, present.hosts.len())?;
         Ok(Deployment {
             source,
-            hosts,
+            hosts: present.hosts,
+            absent: present.absent,
             options,
             state: self.state(environment),
             lock_wait: lock_wait.unwrap_or(self.config.state.lock_wait),
@@ -166,8 +175,10 @@ impl File {
         args: &StatusArgs,
         environment: &Environment,
     ) -> Result<Inquiry, Failure> {
+        let present = self.present(CloudFlags::default(), &args.hosts, None, environment)?;
         Ok(Inquiry {
-            hosts: self.hosts(&args.hosts, None, environment)?,
+            hosts: present.hosts,
+            absent: present.absent,
             options: self.options(environment)?,
             verify: args.verify,
         })
@@ -203,22 +214,26 @@ impl File {
 
     /// The whole file, for the hosts that were asked for.
     pub(crate) fn checkup(
-        self,
+        &self,
         args: &HostArgs,
         environment: &Environment,
     ) -> Result<Checkup, Failure> {
         Ok(Checkup {
             source: self.source(None, environment),
-            hosts: self.hosts(args, None, environment)?,
+            hosts: match self.hosts(args, None, environment) {
+                // They are instances, of groups.
+                Err(Failure::NoHosts) if self.config.cloud.kind != CloudKind::None => Vec::new(),
+                hosts => hosts?,
+            },
             options: self.options(environment)?,
             ssh: self.ssh(environment)?,
             state: self.state(environment),
-            file: self.path,
+            file: self.path.clone(),
         })
     }
 
     /// A flag is relative to the working directory, the file's word to the file.
-    fn source(&self, flag: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
+    pub(crate) fn source(&self, flag: Option<&Path>, environment: &Environment) -> Option<PathBuf> {
         let from_flag = flag.map(|path| environment.directory.join(path));
         let from_file = || Some(self.directory.join(self.config.source.as_ref()?));
         from_flag.or_else(from_file)

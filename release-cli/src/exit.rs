@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::freeze::FreezeError;
 use crate::ui::Health;
 pub(crate) use advice::{of_error, of_failure};
+pub(crate) use policy::place as policy_place;
 
 /// What the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,8 @@ impl Exit {
             | Failure::NoAws
             | Failure::Authorities { .. }
             | Failure::NobodyToAsk
+            | Failure::UnknownGeneration(_)
+            | Failure::NotKept(_)
             | Failure::NoSshAgent
             | Failure::NoLastDeploy(_)
             | Failure::NoStateHome => Self::Usage,
@@ -85,13 +88,14 @@ impl Exit {
             Failure::Snapshot(error) if error.is_refusal() => Self::Refused,
             Failure::Publish(error) if error.is_refusal() => Self::Refused,
             Failure::Setup(error) if error.is_refusal() => Self::Refused,
-            Failure::KeyExists(_) => Self::Refused,
+            Failure::KeyExists(_) | Failure::UnusableSnapshot(_) => Self::Refused,
             Failure::Freeze(_)
             | Failure::Snapshot(_)
             | Failure::Publish(_)
             | Failure::Cloud(_)
             | Failure::LocalCloud(_)
             | Failure::Serve(_)
+            | Failure::NothingToGoBackTo
             | Failure::Setup(_)
             | Failure::NothingPublished(_)
             | Failure::Runtime(_)

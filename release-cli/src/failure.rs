@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use release_core::cloud::CloudError;
 use release_core::cloud::local::FleetError;
-use release_core::{ConfigError, ParseNameError, SigningError};
+use release_core::{ConfigError, Generation, ParseNameError, SigningError, SnapshotId};
 
 use crate::freeze::FreezeError;
 use crate::publish::PublishError;
@@ -78,6 +78,16 @@ pub(crate) enum Failure {
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
     Publish(#[from] PublishError),
+    #[error("there is no earlier release to go back to")]
+    NothingToGoBackTo,
+    #[error("nothing is known of a generation {0}, or its snapshot was deleted")]
+    UnknownGeneration(Generation),
+    #[error("hosts keep only what their last deploy displaced, which generation {0} is not")]
+    NotKept(Generation),
+    #[error(
+        "the snapshot {0} can't be booted from: it is not completed, not ours, or says no release"
+    )]
+    UnusableSnapshot(SnapshotId),
     #[error(transparent)]
     Setup(#[from] SetupError),
     #[error(transparent)]

@@ -12,6 +12,7 @@ mod exit;
 mod failure;
 mod freeze;
 mod interrupt;
+mod pins;
 mod publish;
 mod serve;
 mod setup;

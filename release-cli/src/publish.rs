@@ -15,7 +15,7 @@ mod folder;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use release_core::{Moment, Pointer, PointerError, PublicKey, SecretKey};
 
@@ -38,15 +38,6 @@ pub(crate) struct Published {
     pub(crate) pointer: Pointer,
     /// The moment p, or a little later: from here on everybody reads this pointer.
     pub(crate) at: Moment,
-    /// The same by a clock that only goes forward.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for the catch-up of a deploy, which is not there yet"
-        )
-    )]
-    pub(crate) instant: Instant,
     /// What could not be done after it: `snap.txt` still has the old snapshot, say. The next publication
     /// sees to it.
     pub(crate) fault: Option<PublishError>,
@@ -118,13 +109,12 @@ impl Publisher {
             let _ = self.put_right();
             return Err(error);
         }
-        let (at, instant) = (now(), Instant::now());
+        let at = now();
         let rest = self.folder.place(Pointer::SNAPSHOT_FILE);
         let rest = rest.and_then(|()| self.folder.remove(KEPT));
         Ok(Published {
             pointer,
             at,
-            instant,
             fault: rest.err(),
         })
     }
@@ -181,10 +171,6 @@ impl Publisher {
 ///
 /// # Errors
 /// As [`Publisher::current`].
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "for the doctor, who does not look there yet")
-)]
 pub(crate) fn published(
     directory: &Path,
     key: &PublicKey,

@@ -23,6 +23,8 @@ mod left_over;
 mod prune;
 mod rules;
 #[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
 mod tests;
 mod volume;
 mod wait;
@@ -42,7 +44,7 @@ pub(crate) use calls::{delete, tag_published};
 use calls::{find, tag_character};
 pub(crate) use error::SnapshotError;
 pub(crate) use left_over::{LeftOver, clean_up};
-pub(crate) use prune::{generations, prune};
+pub(crate) use prune::{all_snapshots, generations, prune};
 use rules::{Answer, Verdict};
 pub(crate) use volume::{SourceVolume, VolumeSettings, fleet_of};
 
@@ -121,6 +123,9 @@ pub(crate) struct Shot {
     pub(crate) snapshot: Snapshot,
     /// How long nobody could write, if the file system was frozen.
     pub(crate) held: Option<Duration>,
+    /// From when to when its making was waited for, by this machine's clock: the snapshot says when that was
+    /// by the cloud's.
+    pub(crate) asked: (Moment, Moment),
     /// Its tag in the ledger.
     tag: String,
 }
@@ -226,6 +231,7 @@ impl Snapshots<'_> {
                 let shot = Shot {
                     snapshot,
                     held: taken.held,
+                    asked: (taken.since, taken.until),
                     tag: begun.tag,
                 };
                 self.compare(shot, source).map(Attempt::Done)

@@ -105,6 +105,8 @@ pub enum HostKeyPolicy {
     Strict,
     /// Write the key down and go on.
     AcceptNew,
+    /// Take an instance's key from its console, as EC2 shows it, and write it down; refuse all others.
+    Ec2Console,
 }
 
 /// `[[host]]`, with what it inherits from `[ssh]` and `[destination]`.
@@ -225,7 +227,7 @@ impl SshConfig {
         let policies = [
             ("strict", Some(HostKeyPolicy::Strict)),
             ("accept-new", Some(HostKeyPolicy::AcceptNew)),
-            ("ec2-console", None),
+            ("ec2-console", Some(HostKeyPolicy::Ec2Console)),
         ];
         Ok(Self {
             user: table.text("user")?.unwrap_or_else(|| "www".to_owned()),

@@ -27,7 +27,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use host::{Host, Task};
+use host::{Host, Task, Terms};
 pub use rules::Rules;
 pub use step::{Attempt, Ending, Event, Fate, Publication, Sighting, Step};
 
@@ -43,6 +43,8 @@ pub struct Deploy<H: Ord> {
     hosts: BTreeMap<H, Host>,
     listing: Listing,
     gate: Gate,
+    /// When the hosts began to be connected to for the staging.
+    staged: Option<Moment>,
     shot: Shot,
     /// Snapshots that may still be begun.
     shots_left: u32,
@@ -131,6 +133,7 @@ impl<H: Ord + Clone> Deploy<H> {
                 false => Listing::Unneeded,
             },
             gate: Gate::Unset,
+            staged: None,
             shot: Shot::None,
             shots_left: rules.snapshots,
             record: Record::None,
@@ -193,7 +196,7 @@ impl<H: Ord + Clone> Deploy<H> {
         }
         if self.ending.is_none() {
             let step = match self.published {
-                None => self.before_publication(),
+                None => self.before_publication(now),
                 Some(publication) => self.catch_up(publication, now),
             };
             if step.is_some() || self.ending.is_none() {
@@ -216,7 +219,7 @@ impl<H: Ord + Clone> Deploy<H> {
     pub fn fates(&self) -> impl Iterator<Item = (&H, Fate)> {
         self.hosts
             .iter()
-            .map(|(host, known)| (host, known.fate(self.published, &self.rules)))
+            .map(|(host, known)| (host, known.fate(self.terms())))
     }
 
     /// When it was published, if it was.
@@ -298,6 +301,14 @@ impl<H: Ord + Clone> Deploy<H> {
         self.published = Some(publication);
         if self.rules.has_groups {
             self.listing = Listing::Idle(now);
+        }
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            rules: &self.rules,
+            staged: self.staged,
+            published: self.published,
         }
     }
 

@@ -50,6 +50,13 @@ impl Moment {
         Self::from_unix_millis(self.0.saturating_add(millis))
     }
 
+    /// So much earlier.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_unix_millis(self.0.saturating_sub(millis))
+    }
+
     /// How much later it is than `earlier`; nothing where it is not later.
     pub fn since(self, earlier: Self) -> Duration {
         let millis = self.0.saturating_sub(earlier.0);
@@ -124,6 +131,9 @@ mod tests {
             Moment::from_unix_millis(i64::MAX),
         );
         assert_eq!(last.after(Duration::MAX), last);
+        assert_eq!(first.before(Duration::MAX), first);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(last.before(day).after(day), last);
         assert_eq!(first.since(last), Duration::ZERO);
         assert!(last.since(first) > Duration::from_secs(1));
         assert!(

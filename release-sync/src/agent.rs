@@ -279,6 +279,17 @@ impl Server {
             (Order::Stage(bytes), State::Open(destination)) => {
                 self.stage(*destination, decode(&bytes)?, true)
             }
+            (
+                Order::StageFrom {
+                    base,
+                    length,
+                    packed,
+                },
+                State::Open(destination),
+            ) => {
+                let manifest = destination.unpack(base, &packed, length)?;
+                self.stage(*destination, decode(&manifest)?, true)
+            }
             (Order::Undo(from), State::Open(destination)) => {
                 let manifest = destination.undo_manifest(from)?;
                 self.stage(*destination, manifest, false)

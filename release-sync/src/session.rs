@@ -24,4 +24,4 @@ pub(crate) use agent::{Agent, Order, Violation};
 pub(crate) use controller::{Controller, Goal, MOST_REFUSALS, Step};
 pub(crate) use fault::error_of;
 pub(crate) use headway::{Headway, Patience};
-pub(crate) use release::Release;
+pub(crate) use release::{Earlier, Release};

@@ -15,6 +15,7 @@ mod attributes;
 mod commit;
 mod keepsakes;
 mod lock;
+mod recent;
 mod remove;
 mod stage;
 #[cfg(test)]

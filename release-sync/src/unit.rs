@@ -24,6 +24,12 @@ pub(crate) struct Units {
     ranges: Vec<Range<u32>>,
 }
 
+/// Units that may be asked for together: those of one block of so many, which begins at a multiple of it.
+const BLOCK: u32 = 16;
+
+/// Most bytes of the files that are asked for together, where they are of more than one unit.
+pub(crate) const LOT_BYTES: u64 = 2 << 20;
+
 impl Units {
     /// Cuts a manifest into units.
     pub(crate) fn of(manifest: &Manifest) -> Self {
@@ -58,6 +64,74 @@ impl Units {
     /// The entries of a unit; `None` if there is no such unit.
     pub(crate) fn range(&self, unit: u32) -> Option<Range<u32>> {
         self.ranges.get(unit as usize).cloned()
+    }
+
+    /// The entries that can be in a lot of this name: those of the largest block that begins with the unit.
+    pub(crate) fn reach(&self, unit: u32) -> Option<Range<u32>> {
+        let count = (1 << unit.trailing_zeros().min(BLOCK.ilog2())) as usize;
+        let units = self.ranges.get(unit as usize..)?;
+        let units = &units[..count.min(units.len())];
+        Some(units.first()?.start..units.last()?.end)
+    }
+
+    /// Puts files that are lacking, given by entry and size in the order of the manifest, into *lots*:
+    /// what is asked for in one piece. Gives each lot's name, which is the first unit of its block, and its part of
+    /// `files`.
+    ///
+    /// An update lacks little of each unit, and content compresses the better the more of it stands together. So
+    /// the files of a block of units are one lot if they are few enough, else those of its halves, and so
+    /// on down to single units. A host that lacks something else than others so has other lots for a
+    /// block at the most, and shares the rest. A large file is a lot of its own.
+    pub(crate) fn lots(&self, files: &[(u32, u64)]) -> Vec<(u32, Range<usize>)> {
+        let mut lots = Vec::new();
+        let unit_of = |at: usize| self.of_entry(files[at].0);
+        let mut at = 0;
+        while at < files.len() {
+            let Some(unit) = unit_of(at) else {
+                at += 1;
+                continue;
+            };
+            let start = unit / BLOCK * BLOCK;
+            let end = at + self.before(&files[at..], start.saturating_add(BLOCK));
+            self.split(files, at..end, start, BLOCK, &mut lots);
+            at = end.max(at + 1);
+        }
+        lots
+    }
+
+    /// How many files belong to units before this one.
+    fn before(&self, files: &[(u32, u64)], unit: u32) -> usize {
+        match self.ranges.get(unit as usize) {
+            Some(range) => files.partition_point(|&(entry, _)| entry < range.start),
+            None => files.len(),
+        }
+    }
+
+    /// Puts the files of `count` units from `start` on into lots.
+    fn split(
+        &self,
+        files: &[(u32, u64)],
+        part: Range<usize>,
+        start: u32,
+        count: u32,
+        lots: &mut Vec<(u32, Range<usize>)>,
+    ) {
+        let here = &files[part.clone()];
+        if here.is_empty() {
+            return;
+        }
+        let bytes = here
+            .iter()
+            .fold(0u64, |sum, &(_, size)| sum.saturating_add(size));
+        let has_large = here.iter().any(|&(_, size)| size > LARGE_FILE);
+        if count == 1 || (bytes <= LOT_BYTES && here.len() <= UNIT_ENTRIES as usize && !has_large) {
+            lots.push((start, part));
+            return;
+        }
+        let middle = start + count / 2;
+        let border = part.start + self.before(here, middle);
+        self.split(files, part.start..border, start, count / 2, lots);
+        self.split(files, border..part.end, middle, count / 2, lots);
     }
 
     /// The unit of a file.
@@ -125,5 +199,73 @@ mod tests {
         }
         assert_eq!(seen, sizes.len());
         assert_eq!(units.of_entry(0), None, "the root is no file");
+    }
+
+    /// Each file that is lacking, as the agent has it.
+    fn files(sizes: &[u64], lacking: impl Fn(usize) -> bool) -> Vec<(u32, u64)> {
+        let all = (1u32..).zip(sizes.iter().copied());
+        let chosen = all.enumerate().filter(|&(at, _)| lacking(at));
+        chosen.map(|(_, file)| file).collect()
+    }
+
+    #[test]
+    fn every_lacking_file_is_in_one_lot_that_may_be_asked_for() {
+        let sizes: Vec<u64> = (0..20_000)
+            .map(|n: u64| {
+                1 + n * 7919
+                    % if n.is_multiple_of(100) {
+                        2 * LARGE_FILE
+                    } else {
+                        30_000
+                    }
+            })
+            .collect();
+        let units = Units::of(&manifest(&sizes));
+        for step in [1, 2, 7, 50, 999] {
+            let lacking = files(&sizes, |at| at % step == 0);
+            let lots = units.lots(&lacking);
+            let mut next = 0;
+            let mut names = std::collections::BTreeSet::new();
+            for (name, part) in lots {
+                assert_eq!(part.start, next);
+                next = part.end;
+                assert!(names.insert(name), "{name} is there twice");
+                let lot = &lacking[part];
+                let reach = units.reach(name).unwrap();
+                assert!(lot.iter().all(|(entry, _)| reach.contains(entry)));
+                let unit = |at: Option<&(u32, u64)>| units.of_entry(at.unwrap().0).unwrap();
+                if unit(lot.first()) != unit(lot.last()) {
+                    assert!(lot.iter().all(|&(_, size)| size <= LARGE_FILE));
+                    assert!(lot.iter().map(|file| file.1).sum::<u64>() <= LOT_BYTES);
+                }
+            }
+            assert_eq!(next, lacking.len());
+        }
+    }
+
+    #[test]
+    fn few_files_are_asked_for_together_and_all_files_by_unit() {
+        let sizes = [10_000; 10_000];
+        let units = Units::of(&manifest(&sizes));
+        let number = units.of_entry(10_000).unwrap() as usize + 1;
+        let some = units.lots(&files(&sizes, |at| at % 10 == 0));
+        assert_eq!(some.len(), number.div_ceil(16));
+        let all = units.lots(&files(&sizes, |_| true));
+        assert!((number / 2..=number).contains(&all.len()), "{}", all.len());
+    }
+
+    #[test]
+    fn hosts_that_differ_in_one_place_ask_alike_elsewhere() {
+        let sizes = [10_000; 10_000];
+        let units = Units::of(&manifest(&sizes));
+        let asked = |lacking: Vec<(u32, u64)>| {
+            let lots = units.lots(&lacking).into_iter();
+            lots.map(|(name, part)| (name, lacking[part].to_vec()))
+                .collect::<Vec<_>>()
+        };
+        let some = asked(files(&sizes, |at| at % 10 == 0));
+        let other = asked(files(&sizes, |at| at % 10 == 0 || at == 4321));
+        let shared = some.iter().filter(|lot| other.contains(lot)).count();
+        assert_eq!((shared, other.len()), (some.len() - 1, some.len()));
     }
 }

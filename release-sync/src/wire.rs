@@ -6,6 +6,7 @@
 //! it. `docs/wire-format.md` describes the bytes.
 
 mod frame;
+mod manifest;
 mod message;
 mod number;
 mod payload;
@@ -14,6 +15,7 @@ mod tests;
 mod want;
 
 pub(crate) use frame::{Decoder, Frame, FrameKind, MAGIC, VERSION, greeting};
+pub(crate) use manifest::{pack, pack_from, unpack, unpack_from};
 pub(crate) use message::{
     Begin, Fault, FaultKind, Have, Item, MAX_PATTERNS, PATTERN_COST, Planned, Purpose, Refusal,
     Settled, Staged, Supply, ToAgent, ToController, Welcome, control,

@@ -6,4 +6,6 @@ mod faults;
 mod lists;
 mod permissions;
 mod region;
+mod server;
+mod snapshots;
 mod tls;

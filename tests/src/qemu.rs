@@ -184,5 +184,5 @@ fn kernel() -> PathBuf {
     folder
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "images"))]
 mod tests;

@@ -35,6 +35,8 @@ struct Place {
 struct State {
     machines: Vec<Machine>,
     devices: Vec<Device>,
+    /// How large the image of a volume is that has none when it is attached; without it, none is made.
+    blank: Option<u64>,
 }
 
 /// A volume that is a device just now.
@@ -108,6 +110,19 @@ impl Volumes {
         let length = file.metadata().expect("an image has a length").len();
         let wanted = bytes.unwrap_or(0).max(length);
         file.set_len(wanted).expect("an image can grow");
+    }
+
+    /// From now on a volume that has no image gets a blank one of so many bytes when it is attached.
+    pub fn fill_in(&self, bytes: u64) {
+        self.state().blank = Some(bytes);
+    }
+
+    /// Makes the image that is missing, if any is to be.
+    pub(crate) fn complete(&self, volume: &str) {
+        let blank = self.state().blank;
+        if let Some(bytes) = blank.filter(|_| !self.has(volume)) {
+            self.create(volume, bytes, Content::Blank);
+        }
     }
 
     /// Is there an image of this volume or snapshot?

@@ -33,8 +33,8 @@ struct Arguments {
     /// Where everything that was measured is written.
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Put the table into README.md and docs/performance.md: all of it, or nothing.
-    #[arg(long, conflicts_with_all = ["old", "workloads"])]
+    /// Put the table into README.md and docs/performance.md; lines of workloads that were not run stay.
+    #[arg(long, conflicts_with = "old")]
     write: bool,
     /// The program that is measured; its agent lies beside it.
     #[arg(long, default_value = "target/dist/release-cli")]

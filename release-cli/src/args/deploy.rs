@@ -88,6 +88,9 @@ pub(crate) struct DeployArgs {
     /// Answer every question with yes (a deploy asks none)
     #[arg(long)]
     pub(crate) yes: bool,
+    /// Where sysfs is
+    #[arg(long, value_name = "DIR", hide = true, default_value = "/sys")]
+    pub(crate) sys: PathBuf,
 }
 
 /// Numbers below nothing have a meaning to nobody.

@@ -22,6 +22,7 @@ fn help_reads_well() {
         "plan",
         "status",
         "pull",
+        "rollback",
         "history",
         "snapshot",
         "prune",

@@ -1,4 +1,8 @@
-//! `deploy`: makes every host's destination equal to the source.
+//! `deploy`: makes every host's destination equal to the source; with a cloud, publishes it too.
+
+mod conductor;
+mod outcomes;
+mod rollout;
 
 mod patience;
 
@@ -6,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use release_core::cloud::Standing;
 use release_sync::{Error, Fleet, Generation, Host, HostReport, Outcome, Report, Source};
 
 use patience::Patience;
@@ -13,7 +18,7 @@ use patience::Patience;
 use super::desk::{Deadline, Desk, Watch, harmless_path, retain_failed};
 use super::pull::has_content;
 use crate::args::DeployArgs;
-use crate::context::{Deployment, File};
+use crate::context::{Absent, Deployment, File};
 use crate::exit::{Aim, Exit, Verdict};
 use crate::failure::Failure;
 use crate::state::{Deploy, DeployLock, State};
@@ -23,6 +28,13 @@ const RETRY_LOCKED: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
     let file = File::load(config, &desk.environment)?;
+    match args.no_snapshot {
+        true => push(args, file, desk),
+        false => rollout::run(args, &file, desk),
+    }
+}
+
+fn push(args: &DeployArgs, file: File, desk: &Desk) -> Result<Exit, Failure> {
     let mut deployment = file.deployment(args, &desk.environment)?;
     // Made first, since it checks what was configured: nothing is waited for in vain.
     Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
@@ -46,6 +58,7 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
         generation,
         source: &from,
         by: &operator,
+        snapshot: None,
     };
 
     let push = Push {
@@ -61,6 +74,8 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
         desk.start(&source, generation, &deployment.hosts);
         Ok(source)
     })?;
+    let mut report = report;
+    report.hosts.extend(deployment.absent.iter().map(absent));
     let deploy = deploy(&source);
     learn_generation(desk, &lock, &report);
     let begun = push.watch.begun();
@@ -72,6 +87,17 @@ pub(super) fn run(args: &DeployArgs, config: Option<&Path>, desk: &Desk) -> Resu
     let exit = desk.finish(&report, verdict);
     note_pointer(desk, &deployment, &report);
     Ok(exit)
+}
+
+/// What is said of an instance that nothing could be done about: it sees to itself when it wakes, or boots
+/// what the pointer says.
+fn absent(absent: &Absent) -> HostReport {
+    let outcome = match absent.standing {
+        Standing::Asleep => Outcome::Asleep,
+        Standing::Gone => Outcome::Gone,
+        Standing::Starting | Standing::Ready => Outcome::Booting,
+    };
+    outcomes::blank(&absent.name, outcome)
 }
 
 struct Push<'d> {

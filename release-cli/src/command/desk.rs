@@ -12,7 +12,7 @@ use release_sync::{
     Source, scan,
 };
 
-use crate::context::{Deployment, Environment};
+use crate::context::{Absent, Deployment, Environment};
 use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
@@ -89,6 +89,13 @@ impl Desk {
         }
     }
 
+    /// Says of which instances nothing is to be had now.
+    pub(super) fn note_absent(&self, absent: &[Absent]) {
+        for one in absent {
+            self.screen.note(&format!("{}: {}", one.name, one.word()));
+        }
+    }
+
     /// Scans a source. Nothing depends on the end of a scan, so an interrupt doesn't wait for it.
     pub(super) fn scan(&self, source: &Path, options: &Options) -> Result<Source, Failure> {
         let (source, options) = (source.to_owned(), options.clone());
@@ -116,6 +123,12 @@ impl Desk {
 
     /// Tells that a run begins.
     pub(super) fn start(&self, source: &Source, generation: Generation, hosts: &[Host]) {
+        let names = hosts.iter().map(|host| host.name.as_str());
+        self.start_names(source, generation, names.collect());
+    }
+
+    /// The same, of hosts of which only the names are known.
+    pub(super) fn start_names(&self, source: &Source, generation: Generation, hosts: Vec<&str>) {
         let (files, bytes) = source.manifest().totals();
         let release = Travelling {
             id: source.release(),
@@ -126,7 +139,7 @@ impl Desk {
         self.screen.started(&Started {
             release: Some(release),
             source: harmless_path(source.directory()),
-            hosts: hosts.iter().map(|host| host.name.as_str()).collect(),
+            hosts,
         });
         self.note_source(source);
     }

@@ -1,5 +1,6 @@
 //! `doctor`: what would keep a deploy from working, and how to mend it.
 
+mod cloud;
 mod host;
 mod key;
 mod local;
@@ -18,13 +19,16 @@ use crate::ui::{Check, Finding, Health};
 
 pub(super) fn run(args: &DoctorArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
     let begin = Instant::now();
-    let checkup = File::load(config, &desk.environment)?.checkup(&args.hosts, &desk.environment)?;
+    let file = File::load(config, &desk.environment)?;
+    let checkup = file.checkup(&args.hosts, &desk.environment)?;
     let mut all = Vec::new();
     let mut tell = |place: Option<&str>, checks: Vec<Check>| {
         desk.screen.checked(place, &checks);
         all.extend(checks.iter().map(|check| check.finding));
     };
-    tell(None, local::checks(&checkup));
+    let mut here = local::checks(&checkup);
+    here.extend(cloud::checks(&file, &args.sys, &desk.environment));
+    tell(None, here);
 
     let fleet = Fleet::new(checkup.hosts.clone(), checkup.options.clone())?;
     desk.interrupts.cancels(fleet.cancel_handle());

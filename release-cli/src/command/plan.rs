@@ -18,6 +18,7 @@ pub(super) fn run(args: &PlanArgs, config: Option<&Path>, desk: &Desk) -> Result
     let file = File::load(config, &desk.environment)?;
     let mut deployment = file.plan(&args.deploy, &desk.environment)?;
     desk.note_doubts(&deployment);
+    desk.note_absent(&deployment.absent);
     if args.deploy.retry_failed {
         retain_failed(desk, &State::at(deployment.state()?), &mut deployment.hosts)?;
     }

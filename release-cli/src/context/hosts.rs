@@ -40,6 +40,15 @@ impl File {
             .collect()
     }
 
+    /// All hosts of the file.
+    pub(super) fn all_hosts(
+        &self,
+        destination: Option<&Path>,
+        environment: &Environment,
+    ) -> Result<Vec<Host>, Failure> {
+        self.hosts(&HostArgs::default(), destination, environment)
+    }
+
     fn host(
         &self,
         host: &HostConfig,
@@ -113,7 +122,8 @@ impl File {
             identity: self.identity(&ssh.identity, environment)?,
             known_hosts: self.directory.join(&ssh.known_hosts),
             host_keys: match ssh.host_keys {
-                HostKeyPolicy::Strict => HostKeys::Strict,
+                // Of an instance, the key is taken from its console; of a host in the file, it is not.
+                HostKeyPolicy::Strict | HostKeyPolicy::Ec2Console => HostKeys::Strict,
                 HostKeyPolicy::AcceptNew => HostKeys::AcceptNew,
             },
             connect_timeout: ssh.connect_timeout,

@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::{CloudKind, FileSystem, Label, Retention};
-use release_sync::Options;
+use release_core::{CloudKind, FileSystem, Label, Retention, VolumeId};
+use release_sync::{Host, Options};
 
 use super::{Environment, File};
-use crate::args::{Formatting, ServeArgs, SetupArgs};
+use crate::args::{Formatting, HostArgs, ServeArgs, SetupArgs};
 use crate::failure::Failure;
 use crate::freeze::Tenant;
 use crate::setup::Wanted;
@@ -38,7 +38,45 @@ pub(crate) struct Snapshotting {
     pub(crate) lock_wait: Duration,
 }
 
+/// What goes back.
+#[derive(Debug)]
+pub(crate) struct Reversal {
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) options: Options,
+    pub(crate) state: PathBuf,
+    /// The groups of the configuration, whose instances are hosts as well.
+    pub(crate) groups: Option<String>,
+}
+
 impl File {
+    /// The hosts that are to go back. With a cloud there may be none in the file.
+    pub(crate) fn reversal(
+        &self,
+        args: &HostArgs,
+        has_cloud: bool,
+        environment: &Environment,
+    ) -> Result<Reversal, Failure> {
+        let hosts = match self.hosts(args, None, environment) {
+            Err(Failure::NoHosts) if has_cloud => Vec::new(),
+            hosts => hosts?,
+        };
+        Ok(Reversal {
+            hosts,
+            options: self.options(environment)?,
+            state: self.state(environment).ok_or(Failure::NoStateHome)?,
+            groups: self.group_names().filter(|_| has_cloud),
+        })
+    }
+
+    /// The volume that the source is on.
+    pub(crate) fn volume(&self) -> Result<VolumeId, Failure> {
+        let volume = self.config.snapshot.volume.clone();
+        volume.ok_or(Failure::Unset {
+            what: "which volume the source is on",
+            key: "snapshot.volume",
+        })
+    }
+
     /// All that a snapshot takes. `sys` is where sysfs is.
     pub(crate) fn snapshotting(
         &self,
@@ -152,10 +190,7 @@ impl File {
         sys: &Path,
     ) -> Result<SnapshotSettings, Failure> {
         let snapshot = &self.config.snapshot;
-        let volume = snapshot.volume.clone().ok_or(Failure::Unset {
-            what: "which volume the source is on",
-            key: "snapshot.volume",
-        })?;
+        let volume = self.volume()?;
         // On a local cloud a volume is a folder, and its file system everybody's.
         let can_freeze = self.config.cloud.kind != CloudKind::Local;
         Ok(SnapshotSettings {

@@ -52,8 +52,12 @@ fn push() -> DeployArgs {
 }
 
 fn refusal(text: &str, args: &DeployArgs) -> String {
-    let failure = file(text).deployment(args, &environment()).unwrap_err();
-    failure.to_string()
+    let file = file(text);
+    let failure = match args.no_snapshot {
+        true => file.deployment(args, &environment()).err(),
+        false => file.rollout(args, &environment()).err(),
+    };
+    failure.unwrap().to_string()
 }
 
 #[test]

@@ -82,6 +82,22 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             "nothing-published",
             "check `publish.directory`; a deploy or `release-cli snapshot` publishes",
         ),
+        Failure::NothingToGoBackTo => advice(
+            "nothing-to-go-back-to",
+            "`release-cli history` shows what was deployed",
+        ),
+        Failure::UnknownGeneration(_) => advice(
+            "unknown-generation",
+            "`release-cli history` shows them, `release-cli prune --plan` the snapshots that are there",
+        ),
+        Failure::NotKept(_) => advice(
+            "not-kept",
+            "put that release into the source, and deploy it",
+        ),
+        Failure::UnusableSnapshot(_) => advice(
+            "unusable-snapshot",
+            "name another generation; `release-cli prune --plan` shows the snapshots",
+        ),
         Failure::Setup(error) => cloud::of_setup(error),
         Failure::Serve(error) => cloud::of_serving(error),
         Failure::KeyExists(_) => advice(

@@ -6,7 +6,7 @@ const NAME: &str = "docs/iam/release-server.json";
 const POLICY: &str = include_str!("../../../docs/iam/release-server.json");
 
 /// Where the action stands in the policy, in words; `None` where it doesn't, since nothing needs it.
-pub(super) fn place(action: Action) -> Option<String> {
+pub(crate) fn place(action: Action) -> Option<String> {
     let quoted = format!("\"{action}\"");
     let mut statement = "";
     for (number, line) in POLICY.lines().enumerate() {

@@ -8,14 +8,14 @@ use crate::cloud::{OpenCloud, now};
 use crate::failure::Failure;
 
 /// All snapshots of a fleet.
-fn all(cloud: &OpenCloud, fleet: &str) -> Result<Vec<Snapshot>, Failure> {
+pub(crate) fn all_snapshots(cloud: &OpenCloud, fleet: &str) -> Result<Vec<Snapshot>, Failure> {
     let tags = Tags::from([(TAG_FLEET.to_owned(), fleet.to_owned())]);
     Ok(cloud.run(cloud.port().snapshots(&SnapshotQuery::OwnTagged(tags)))?)
 }
 
 /// The generations that are on tags of a fleet's snapshots: none of them may be given out again.
 pub(crate) fn generations(cloud: &OpenCloud, fleet: &str) -> Result<Vec<Generation>, Failure> {
-    let all = all(cloud, fleet)?;
+    let all = all_snapshots(cloud, fleet)?;
     let tagged = all.iter().map(|snapshot| tagged_generation(&snapshot.tags));
     Ok(tagged.flatten().collect())
 }
@@ -31,7 +31,7 @@ pub(crate) fn prune(
     retention: Retention,
     only_look: bool,
 ) -> Result<Vec<Fate>, Failure> {
-    let fates = retention.plan(fleet, pointer, &all(cloud, fleet)?, now());
+    let fates = retention.plan(fleet, pointer, &all_snapshots(cloud, fleet)?, now());
     if !only_look {
         // The oldest first: what an interrupt leaves is then what would have been kept the longest.
         for fate in fates.iter().rev().filter(|fate| fate.kept.is_none()) {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 
 use jiff::Timestamp;
+use release_core::SnapshotId;
 use release_sync::{Generation, ReleaseId, Report};
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,8 @@ pub(crate) struct Deploy<'a> {
     pub(crate) source: &'a str,
     /// Who deploys.
     pub(crate) by: &'a str,
+    /// The snapshot that was published, if one was.
+    pub(crate) snapshot: Option<&'a SnapshotId>,
 }
 
 /// What came of a host's last deploy.
@@ -87,7 +90,7 @@ impl DeployLock<'_> {
             generation: deploy.generation,
             source: deploy.source,
             by: deploy.by,
-            snapshot: None,
+            snapshot: deploy.snapshot,
         };
         self.append(&doing.with(report, verdict, now))
     }
@@ -126,6 +129,7 @@ mod tests {
         generation: Generation::new(12),
         source: "/srv/app",
         by: "ada@build-1",
+        snapshot: None,
     };
 
     const PARTIAL: Verdict = Verdict {

@@ -89,13 +89,6 @@ impl State {
 }
 
 impl DeployLock<'_> {
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for the catch-up of a deploy, which is not there yet"
-        )
-    )]
     /// Writes the record, or what has changed about it. It is on the disk when this returns.
     pub(crate) fn set_unfinished(&self, unfinished: &Unfinished) -> Result<(), Failure> {
         let document = Document {
@@ -113,13 +106,6 @@ impl DeployLock<'_> {
         self.state.replace(NAME, &content)
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for the catch-up of a deploy, which is not there yet"
-        )
-    )]
     /// All is proven, or it is no longer to be.
     pub(crate) fn clear_unfinished(&self) -> Result<(), Failure> {
         self.state.remove(NAME)

@@ -232,3 +232,74 @@ fn what_is_published_is_served_until_it_is_told_to_stop() {
     let request: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
     assert_eq!(request["status"], 200);
 }
+
+#[test]
+fn going_back_publishes_the_older_snapshot_as_a_higher_generation() {
+    let place = server();
+    for content in ["one", "two"] {
+        fs::write(place.path().join("app/index.html"), content).unwrap();
+        done(&place, &["snapshot"]);
+    }
+    let shown = || -> Value {
+        let text = fs::read_to_string(place.path().join("www/release.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let before = shown();
+    let back = done(&place, &["rollback"]);
+    let pointer = shown();
+    assert_eq!(pointer["generation"], 3);
+    for key in ["snapshot", "release"] {
+        assert_eq!(pointer[key], before["previous"][key]);
+    }
+    assert_eq!(pointer["previous"]["generation"], 2);
+    assert_eq!(named(&back, "published").len(), 1);
+    // By name and again, nothing is published anew.
+    let again = done(&place, &["rollback", "1"]);
+    assert_eq!(named(&again, "published").len(), 0);
+    assert_eq!(shown(), pointer);
+    // Without a name it goes to what was current before, which is the later one.
+    done(&place, &["rollback"]);
+    assert_eq!(shown()["snapshot"], before["snapshot"]);
+    let unknown = place.run(&["rollback", "99"]);
+    assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));
+    let history = done(&place, &["history"]);
+    assert_eq!(history.last().unwrap()["deed"], "rollback");
+}
+
+#[test]
+fn the_doctor_looks_at_the_cloud_too() {
+    let place = server();
+    let checks = |place: &Place| -> Vec<(String, String)> {
+        let output = place.run(&["--json", "doctor"]);
+        let events = events(&output);
+        let word = |event: &Value, key: &str| event[key].as_str().unwrap().to_owned();
+        named(&events, "check")
+            .into_iter()
+            .map(|event| (word(event, "check"), word(event, "result")))
+            .collect()
+    };
+    let has = |found: &[(String, String)], check: &str, result: &str| {
+        let is_it = |(name, word): &(String, String)| name == check && word == result;
+        assert!(found.iter().any(is_it), "{check} {result}: {found:?}");
+    };
+    let found = checks(&place);
+    for check in ["cloud", "permission", "volume", "freeze", "signing-key"] {
+        has(&found, check, "ok");
+    }
+    has(&found, "pointer", "warning");
+    done(&place, &["snapshot"]);
+    has(&checks(&place), "pointer", "ok");
+    // Each fault is found by itself.
+    let fleet = place.path().join("fleet/fleet.json");
+    let text = fs::read_to_string(&fleet).unwrap();
+    let mut state: Value = serde_json::from_str(&text).unwrap();
+    state["faults"] = serde_json::json!([
+        {"action": "ec2:CreateSnapshot", "effect": "deny", "times": 99}
+    ]);
+    fs::write(&fleet, state.to_string()).unwrap();
+    has(&checks(&place), "permission", "fault");
+    fs::write(place.path().join("release.key"), "x").unwrap();
+    has(&checks(&place), "signing-key", "fault");
+    fs::write(place.path().join("www/release.json"), "{}").unwrap();
+    has(&checks(&place), "pointer", "fault");
+}

@@ -2,10 +2,10 @@
 
 use super::host::{Host, Task};
 use super::{Deploy, Ending, Gate, Listing, Record, Shot, Step};
-use crate::Order;
+use crate::{Moment, Order};
 
 impl<H: Ord + Clone> Deploy<H> {
-    pub(super) fn before_publication(&mut self) -> Option<Step<H>> {
+    pub(super) fn before_publication(&mut self, now: Moment) -> Option<Step<H>> {
         match self.listing {
             Listing::Never => {
                 self.listing = Listing::UnderWay;
@@ -14,7 +14,7 @@ impl<H: Ord + Clone> Deploy<H> {
             Listing::UnderWay => return None,
             Listing::Unneeded | Listing::Idle(_) => {}
         }
-        self.stage()
+        self.stage(now)
             .or_else(|| self.shoot())
             .or_else(|| self.commit())
             .or_else(|| self.publish())
@@ -22,11 +22,12 @@ impl<H: Ord + Clone> Deploy<H> {
 
     /// All that run, at once. Whoever is starting has to wait until there is something published that it may
     /// boot.
-    fn stage(&mut self) -> Option<Step<H>> {
+    fn stage(&mut self, now: Moment) -> Option<Step<H>> {
         if self.gate != Gate::Unset {
             return None;
         }
         self.gate = Gate::Held;
+        self.staged = Some(now);
         let ready = self.hosts.iter_mut().filter(|(_, known)| known.is_ready());
         let hosts: Vec<H> = ready
             .map(|(host, known)| {

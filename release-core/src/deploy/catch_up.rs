@@ -1,6 +1,6 @@
 //! From the publication on: until everybody who may have missed it is proven.
 
-use super::host::Task;
+use super::host::{Task, Terms};
 use super::{Deploy, Ending, Fate, Listing, Publication, Step};
 use crate::Moment;
 
@@ -10,7 +10,7 @@ impl<H: Ord + Clone> Deploy<H> {
             self.end(Ending::Late);
             return None;
         }
-        if let Some(step) = self.push(publication, now) {
+        if let Some(step) = self.push(now) {
             return Some(step);
         }
         if self.is_listing_due(now) {
@@ -24,10 +24,15 @@ impl<H: Ord + Clone> Deploy<H> {
         None
     }
 
-    fn push(&mut self, publication: Publication, now: Moment) -> Option<Step<H>> {
+    fn push(&mut self, now: Moment) -> Option<Step<H>> {
         let rules = self.rules;
+        let terms = Terms {
+            rules: &rules,
+            staged: self.staged,
+            published: self.published,
+        };
         let hosts = self.hosts.iter_mut();
-        let due = hosts.filter(|(_, known)| known.is_due(publication, &rules, now));
+        let due = hosts.filter(|(_, known)| known.is_due(terms, now));
         let hosts: Vec<H> = due
             .map(|(host, known)| {
                 known.begin(Task::Pushing);
@@ -61,7 +66,7 @@ impl<H: Ord + Clone> Deploy<H> {
 
     pub(super) fn catch_up_timeout(&self, publication: Publication) -> Option<Moment> {
         let hosts = self.hosts.values();
-        let pushes = hosts.filter_map(|known| known.due(publication, &self.rules));
+        let pushes = hosts.filter_map(|known| known.due(self.terms()));
         let listing = match self.listing {
             Listing::Idle(due) if self.is_listing_needed() => Some(due),
             _ => None,

@@ -19,10 +19,27 @@ pub(super) enum Task {
 /// Where the last proof comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Proof {
-    /// From a connection that may have been made before the publication.
+    /// From a connection that may be as old as the staging.
     Early,
-    /// From one that was made after it: nobody is pushed to earlier.
+    /// From one that was made after the publication: nobody is pushed to earlier.
     Late,
+}
+
+/// What a host is judged by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<'a> {
+    pub(super) rules: &'a Rules,
+    /// When connections began to be made for the staging.
+    pub(super) staged: Option<Moment>,
+    pub(super) published: Option<Publication>,
+}
+
+impl Terms<'_> {
+    /// The same by the cloud's clock, and not after it.
+    fn staged_by_cloud(self, publication: Publication) -> Option<Moment> {
+        let ahead = publication.at.since(publication.earliest);
+        Some(self.staged?.before(ahead))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -139,15 +156,16 @@ impl Host {
         self.has_failed
     }
 
-    pub(super) fn fate(&self, published: Option<Publication>, rules: &Rules) -> Fate {
-        if self.is_proven(published, rules) {
+    pub(super) fn fate(&self, terms: Terms<'_>) -> Fate {
+        if self.is_proven(terms) {
             return Fate::Proven;
         }
+        let boots_it = |publication| self.boots_it(publication);
         match self.standing {
             Standing::Gone => Fate::Gone,
             Standing::Asleep => Fate::Asleep,
-            Standing::Starting if published.is_none() => Fate::Booting,
-            _ if published.is_some_and(|publication| self.boots_it(publication)) => Fate::Booting,
+            Standing::Starting if terms.published.is_none() => Fate::Booting,
+            _ if terms.published.is_some_and(boots_it) => Fate::Booting,
             _ if self.has_failed => Fate::Failed,
             _ => Fate::Unproven,
         }
@@ -159,33 +177,39 @@ impl Host {
         !self.is_fixed && self.launched.is_some_and(later)
     }
 
-    fn is_proven(&self, published: Option<Publication>, rules: &Rules) -> bool {
-        match (self.proof, published) {
+    fn is_proven(&self, terms: Terms<'_>) -> bool {
+        match (self.proof, terms.published) {
             (None, _) => false,
             (Some(Proof::Late), _) | (Some(Proof::Early), None) => true,
-            (Some(Proof::Early), Some(publication)) => !self.may_have_booted_at(publication, rules),
+            (Some(Proof::Early), Some(publication)) => {
+                self.is_fixed || self.had_booted(terms, publication)
+            }
         }
     }
 
-    /// May its boot have taken its last look at the pointer just before p? Then what was pushed to it before p
-    /// may lie under a mount of the release before.
-    fn may_have_booted_at(&self, publication: Publication, rules: &Rules) -> bool {
-        let is_late = |launched: Moment| launched.after(rules.boot_deadline) > publication.earliest;
-        !self.is_fixed && (self.was_starting || self.launched.is_none_or(is_late))
+    /// Was its boot over for sure when it was connected to? If not, what was pushed may lie under a mount that
+    /// came later: a connection keeps the directory that it opened, however long it waits for the commit.
+    fn had_booted(&self, terms: Terms<'_>, publication: Publication) -> bool {
+        let over = self
+            .launched
+            .map(|launched| launched.after(terms.rules.boot_deadline));
+        match (over, terms.staged_by_cloud(publication)) {
+            (Some(over), Some(staged)) => !self.was_starting && over < staged,
+            _ => false,
+        }
     }
 
     /// Is a push to be begun?
-    pub(super) fn is_due(&self, publication: Publication, rules: &Rules, now: Moment) -> bool {
-        self.is_wanting(publication, rules) && self.rests_until.is_none_or(|until| until <= now)
+    pub(super) fn is_due(&self, terms: Terms<'_>, now: Moment) -> bool {
+        self.is_wanting(terms) && self.rests_until.is_none_or(|until| until <= now)
     }
 
     /// When a push is to be begun, if that is only a matter of time.
-    pub(super) fn due(&self, publication: Publication, rules: &Rules) -> Option<Moment> {
-        self.is_wanting(publication, rules)
-            .then_some(self.rests_until)?
+    pub(super) fn due(&self, terms: Terms<'_>) -> Option<Moment> {
+        self.is_wanting(terms).then_some(self.rests_until)?
     }
 
-    fn is_wanting(&self, publication: Publication, rules: &Rules) -> bool {
-        self.task.is_none() && self.fate(Some(publication), rules) == Fate::Unproven
+    fn is_wanting(&self, terms: Terms<'_>) -> bool {
+        self.task.is_none() && self.fate(terms) == Fate::Unproven
     }
 }

@@ -66,12 +66,14 @@ impl Asker {
     }
 
     fn ask(&self, sender: &Sender) {
-        let unit_of = |lacking: &Lacking| self.units.of_entry(lacking.entry);
-        for group in self.lacking.chunk_by(|a, b| unit_of(a) == unit_of(b)) {
-            let Some(unit) = group.first().and_then(unit_of) else {
-                continue;
-            };
-            let asks: Vec<Ask> = group.iter().map(|lacking| self.ask_for(lacking)).collect();
+        let size_of = |lacking: &Lacking| {
+            let file = self.manifest.entries()[lacking.entry as usize].file();
+            (lacking.entry, file.map_or(0, |(size, _)| size))
+        };
+        let files: Vec<(u32, u64)> = self.lacking.iter().map(size_of).collect();
+        for (unit, part) in self.units.lots(&files) {
+            let lot = &self.lacking[part];
+            let asks: Vec<Ask> = lot.iter().map(|lacking| self.ask_for(lacking)).collect();
             let frame = Want::encode(unit, &asks);
             if !self.window.take(frame.len()) {
                 return;

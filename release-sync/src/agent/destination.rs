@@ -19,7 +19,7 @@ use crate::plan::Owners;
 use crate::scan::{Names, Scan, ScanOptions, Written, scan_tree};
 use crate::store::{self, Lock, Stage, Store, Undo, discard_stages};
 use crate::tree::FoundKind;
-use crate::wire::{Begin, FaultKind, Have, Purpose, Settled, Staged, ToController, Welcome};
+use crate::wire::{self, Begin, FaultKind, Have, Purpose, Settled, Staged, ToController, Welcome};
 
 /// A destination that was opened, locked and scanned.
 pub(super) struct Destination {
@@ -151,6 +151,20 @@ impl Destination {
         let without_owner = !self.superuser && self.claim_is_whole;
         self.shown()
             .is_some_and(|shown| without_owner || shown.id == release)
+    }
+
+    /// Unpacks a manifest that was packed against that of the tree as it was shown.
+    pub(super) fn unpack(
+        &self,
+        base: ReleaseId,
+        packed: &[u8],
+        length: u64,
+    ) -> Result<Vec<u8>, Failure> {
+        let nonsense = |what: &str| Failure::new(FaultKind::Protocol, what);
+        let shown = self.shown().filter(|shown| shown.id == base);
+        let shown = shown.ok_or_else(|| nonsense("the tree was not shown to be that release"))?;
+        wire::unpack_from(&shown.manifest.encode(), packed, length)
+            .ok_or_else(|| nonsense("the manifest is not what was announced"))
     }
 
     /// Notes that the tree is the release by this deploy, too.

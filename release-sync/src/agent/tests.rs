@@ -49,7 +49,7 @@ fn say() -> impl Strategy<Value = Say> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..40);
     prop_oneof![
         2 => Just(Say::Manifest),
-        3 => (0..7u8).prop_map(Say::Message),
+        3 => (0..9u8).prop_map(Say::Message),
         6 => payload,
         1 => (any::<u8>(), bytes()).prop_map(|(kind, body)| Say::Frame(kind, body)),
         1 => bytes().prop_map(Say::Noise),
@@ -135,6 +135,16 @@ impl Say {
                 5 => ToAgent::Manifest {
                     length: u64::MAX,
                     packed: 3,
+                },
+                6 => ToAgent::ManifestFrom {
+                    base: release().release_id(),
+                    length: 100,
+                    packed: 3,
+                },
+                7 => ToAgent::ManifestFrom {
+                    base: release().release_id(),
+                    length: 100,
+                    packed: u64::MAX,
                 },
                 _ => ToAgent::Abort,
             }),
@@ -311,6 +321,31 @@ proptest! {
             assert_old_or_new(&tree);
         }
     }
+}
+
+/// A list that is told by another one is refused where the tree is not that other one.
+#[test]
+fn a_base_that_was_not_shown_is_none() {
+    let tree = Tree::new();
+    tree.write(b"old", "of old");
+    let bytes = release().encode();
+    let packed = crate::wire::pack_from(&bytes, &bytes).unwrap();
+    let head = ToAgent::ManifestFrom {
+        base: release().release_id(),
+        length: bytes.len() as u64,
+        packed: packed.len() as u64,
+    };
+    let said = [
+        greeting(),
+        control(&ToAgent::Begin(begin(&tree))),
+        control(&head),
+        Frame::encode(FrameKind::Manifest, &packed),
+    ]
+    .concat();
+    let messages = messages(&serve_for(said, Duration::from_secs(1)));
+    let refused = |message: &ToController| matches!(message, ToController::Fault(fault) if fault.kind == FaultKind::Protocol);
+    assert!(messages.iter().any(refused), "{messages:?}");
+    assert_old_or_new(&tree);
 }
 
 /// A controller that takes nothing of what is said to it does not keep the destination.

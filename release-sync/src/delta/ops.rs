@@ -82,8 +82,13 @@ impl<'a> OpWriter<'a> {
             return;
         }
         self.flush();
-        put_number(self.out, (bytes.len() as u64) << 1);
+        Self::literal_head(bytes.len(), self.out);
         self.out.extend_from_slice(bytes);
+    }
+
+    /// What stands before a literal's bytes, for a part that is one literal. Not for an empty one.
+    pub(crate) fn literal_head(length: usize, out: &mut Vec<u8>) {
+        put_number(out, (length as u64) << 1);
     }
 
     /// `length` bytes of the basis from `offset` on, below 2⁶³ both, if there are any. One copy is

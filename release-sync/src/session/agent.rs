@@ -2,7 +2,7 @@
 
 use release_core::{Manifest, ReleaseId};
 
-use crate::wire::{Begin, Decoder, Frame, FrameKind, Supply, ToAgent, VERSION, WireError};
+use crate::wire::{self, Begin, Decoder, Frame, FrameKind, Supply, ToAgent, VERSION, WireError};
 
 /// What the controller wants done. The agent does it, says what came of it, and tells the session by
 /// [`Agent::handle_scanned`] and [`Agent::handle_staged`] where there is something to go on with.
@@ -14,6 +14,15 @@ pub(crate) enum Order {
     Same(ReleaseId),
     /// Stage this release: the manifest's canonical bytes, not yet decoded.
     Stage(Vec<u8>),
+    /// The same, packed against the manifest of the tree as it was shown.
+    StageFrom {
+        /// What that one describes.
+        base: ReleaseId,
+        /// Bytes of the canonical form, within bounds.
+        length: u64,
+        /// The zstd frame.
+        packed: Vec<u8>,
+    },
     /// Stage what the last commit displaced; with a release, only if that is what the tree claims to be.
     Undo(Option<ReleaseId>),
     /// A payload frame's body.
@@ -53,6 +62,7 @@ enum Phase {
     /// `Have` was said; manifest, `Same` or `Undo` come next.
     Comparing,
     Receiving {
+        base: Option<ReleaseId>,
         length: u64,
         packed: u64,
         bytes: Vec<u8>,
@@ -174,17 +184,16 @@ impl Agent {
                 (Phase::Staging, Order::Undo(Some(from)))
             }
             (Phase::Comparing, ToAgent::Manifest { length, packed }) => {
-                if length > MAX_MANIFEST || packed > MAX_MANIFEST {
-                    return Err(Violation::Manifest);
-                }
-                self.phase = Phase::Receiving {
+                return self.receive(None, length, packed);
+            }
+            (
+                Phase::Comparing,
+                ToAgent::ManifestFrom {
+                    base,
                     length,
                     packed,
-                    bytes: Vec::new(),
-                };
-                self.steps += 1;
-                return Ok(None);
-            }
+                },
+            ) => return self.receive(Some(base), length, packed),
             (Phase::Staged, ToAgent::Commit(release)) => (Phase::Over, Order::Commit(release)),
             (_, ToAgent::Begin(_)) => return Err(Violation::Turn("begin")),
             (_, ToAgent::Commit(_)) => return Err(Violation::Turn("commit")),
@@ -195,8 +204,29 @@ impl Agent {
         Ok(Some(order))
     }
 
+    /// A manifest is announced.
+    fn receive(
+        &mut self,
+        base: Option<ReleaseId>,
+        length: u64,
+        packed: u64,
+    ) -> Result<Option<Order>, Violation> {
+        if length > MAX_MANIFEST || packed > MAX_MANIFEST {
+            return Err(Violation::Manifest);
+        }
+        self.phase = Phase::Receiving {
+            base,
+            length,
+            packed,
+            bytes: Vec::new(),
+        };
+        self.steps += 1;
+        Ok(None)
+    }
+
     fn handle_manifest(&mut self, part: &[u8]) -> Result<Option<Order>, Violation> {
         let Phase::Receiving {
+            base,
             length,
             packed,
             bytes,
@@ -210,11 +240,18 @@ impl Agent {
         if received < *packed {
             return Ok(None);
         }
-        let manifest = zstd::bulk::decompress(bytes, length as usize)
-            .ok()
-            .filter(|manifest| manifest.len() as u64 == length && received == *packed)
-            .ok_or(Violation::Manifest)?;
+        if received != *packed {
+            return Err(Violation::Manifest);
+        }
+        let order = match *base {
+            None => Order::Stage(wire::unpack(bytes, length).ok_or(Violation::Manifest)?),
+            Some(base) => Order::StageFrom {
+                base,
+                length,
+                packed: std::mem::take(bytes),
+            },
+        };
         self.phase = Phase::Staging;
-        Ok(Some(Order::Stage(manifest)))
+        Ok(Some(order))
     }
 }

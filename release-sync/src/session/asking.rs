@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::release::Release;
+use crate::unit::{LARGE_FILE, LOT_BYTES};
 use crate::wire::{WANT_WINDOW, Want};
 
 /// Wants whose answers are prepared before they are due.
@@ -36,17 +37,24 @@ impl Asking {
     pub(super) fn take(&mut self, want: Want, release: &Release) -> Result<(), &'static str> {
         let range = release
             .units
-            .range(want.unit)
+            .reach(want.unit)
             .ok_or("it asked for no unit")?;
-        if want.asks.is_empty() {
+        let (Some(first), Some(last)) = (want.asks.first(), want.asks.last()) else {
             return Err("it asked for nothing");
-        }
+        };
+        let own = release.units.range(want.unit).unwrap_or(0..0);
+        let is_own = own.contains(&first.entry) && own.contains(&last.entry);
+        let mut together = 0u64;
         for ask in &want.asks {
             let entry = release.manifest.entries().get(ask.entry as usize);
             let file = entry.and_then(|entry| entry.file());
             let Some((size, _)) = file.filter(|_| range.contains(&ask.entry)) else {
-                return Err("it asked for what is no file of the unit");
+                return Err("it asked for what is no file of the lot");
             };
+            together = together.saturating_add(size);
+            if !is_own && (size > LARGE_FILE || together > LOT_BYTES) {
+                return Err("it asked for more than it may together");
+            }
             let asked = self.asked.entry(ask.entry).or_default();
             asked.times += 1;
             match asked.times {

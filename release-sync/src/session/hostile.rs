@@ -11,6 +11,7 @@ use release_core::{
 };
 
 use super::{Controller, Goal, MOST_REFUSALS, Patience, Release};
+use crate::unit::LARGE_FILE;
 use crate::wire::{
     Ask, Basis, Begin, Fault, FaultKind, Frame, FrameKind, Have, Purpose, Refusal, Settled, Staged,
     ToController, WANT_WINDOW, Want, Welcome, control, greeting,
@@ -164,6 +165,73 @@ fn wants_are_of_files_that_there_are() {
     in_staging()
         .handle_bytes(&asking(0, &[1, 2], 30), Instant::now())
         .unwrap();
+}
+
+/// Files of several units are asked for together only while they are few: what one answer takes in memory.
+#[test]
+fn what_is_asked_for_together_is_bounded() {
+    let file = |number: u32, size| Entry {
+        path: RelPath::parse(format!("f{number:02}").as_bytes()).unwrap(),
+        meta: Meta {
+            mode: 0o644,
+            user: 0,
+            group: 0,
+            mtime: Timestamp::default(),
+        },
+        kind: Kind::File {
+            size,
+            digest: Digest::of(&number.to_le_bytes()),
+        },
+    };
+    let root = Entry {
+        path: RelPath::root(),
+        kind: Kind::Directory,
+        ..file(0, 0)
+    };
+    // Three to a unit; the twentieth is one by itself, and the unit after it begins with the next.
+    let size = |number| {
+        if number == 20 {
+            LARGE_FILE + 1
+        } else {
+            200 << 10
+        }
+    };
+    let files = (1..=60).map(|number| file(number, size(number)));
+    let table = vec![Principal { id: 0, name: None }];
+    let entries = std::iter::once(root).chain(files).collect();
+    let release = Arc::new(Release::new(
+        Manifest::new(table.clone(), table, entries).unwrap(),
+    ));
+    let asked = |unit: u32, entries: std::ops::RangeInclusive<u32>| {
+        let mut controller = controller(Goal::Push(Arc::clone(&release)));
+        let now = Instant::now();
+        controller
+            .handle_bytes(&[greeting(), welcome(), have(0)].concat(), now)
+            .unwrap();
+        let entries: Vec<u32> = entries.collect();
+        controller.handle_bytes(&asking(unit, &entries, 0), now)
+    };
+    assert_eq!(release.units.of_entry(10), Some(3));
+    asked(0, 1..=10).unwrap();
+    asked(0, 4..=10).unwrap();
+    asked(4, 13..=15).unwrap();
+    asked(4, 13..=18).unwrap();
+    asked(7, 20..=20).unwrap();
+    for (unit, entries) in [
+        (0, 1..=11),  // more than 2 MiB
+        (1, 4..=7),   // a block of one unit
+        (2, 7..=13),  // a block of two
+        (4, 10..=13), // before the block
+        (0, 20..=20), // a large one by another name
+        (4, 19..=20), // a large one beside others
+        (0, 45..=50), // beyond the longest block
+    ] {
+        let refused = asked(unit, entries.clone());
+        assert!(
+            matches!(refused, Err(Error::Protocol { .. })),
+            "{unit}: {entries:?}"
+        );
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What a controller gives out, made ready once for all hosts.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use release_core::{Manifest, Proof, ProofClass, ReleaseId};
 
 use crate::unit::Units;
-use crate::wire::{Frame, FrameKind, ToAgent, control};
+use crate::wire::{self, Frame, FrameKind, ToAgent, control};
 
 /// A manifest with everything about it that sessions need. What not every run needs is made by the first
 /// session that does.
@@ -20,11 +22,20 @@ pub(crate) struct Release {
     /// What is asked for and answered in one piece.
     pub(crate) units: Units,
     without_owner: OnceLock<Proof>,
-    frames: OnceLock<Vec<Arc<[u8]>>>,
+    frames: OnceLock<Frames>,
+    earlier: Option<Arc<dyn Earlier>>,
+    /// Frames for hosts that have one of the earlier releases.
+    from: Mutex<HashMap<ReleaseId, Frames>>,
 }
 
-/// Digests don't compress and the rest does at any level: fast is best.
-const MANIFEST_LEVEL: i32 = 1;
+/// Frames that hosts share.
+type Frames = Arc<[Arc<[u8]>]>;
+
+/// What was given out before.
+pub(crate) trait Earlier: fmt::Debug + Send + Sync {
+    /// The canonical bytes of a release's manifest, if they are still known.
+    fn manifest(&self, release: ReleaseId) -> Option<Vec<u8>>;
+}
 
 impl Release {
     /// Finds out what a manifest describes.
@@ -36,30 +47,58 @@ impl Release {
             units: Units::of(&manifest),
             without_owner: OnceLock::new(),
             frames: OnceLock::new(),
+            earlier: None,
+            from: Mutex::default(),
             manifest,
         }
     }
 
-    /// The manifest as frames, for hosts that have another tree.
-    pub(crate) fn frames(&self) -> &[Arc<[u8]>] {
-        self.frames.get_or_init(|| self.encode())
+    /// Lets hosts that have an earlier release be told only what differs from it.
+    pub(crate) fn after(self, earlier: Arc<dyn Earlier>) -> Self {
+        let earlier = Some(earlier);
+        Self { earlier, ..self }
     }
 
-    fn encode(&self) -> Vec<Arc<[u8]>> {
-        // Compression of a slice into memory has no way to fail; an empty frame would be refused.
-        let packed =
-            zstd::bulk::compress(&self.manifest.encode(), MANIFEST_LEVEL).unwrap_or_default();
-        let head = ToAgent::Manifest {
+    /// The manifest as frames, for hosts that have another tree.
+    pub(crate) fn frames(&self) -> Frames {
+        let frames = self.frames.get_or_init(|| {
+            // Compression of a slice into memory has no way to fail; an empty frame would be refused.
+            let packed = wire::pack(&self.manifest.encode()).unwrap_or_default();
+            let head = ToAgent::Manifest {
+                length: self.length,
+                packed: packed.len() as u64,
+            };
+            framed(&head, &packed)
+        });
+        Arc::clone(frames)
+    }
+
+    /// The same for a host that shows these proofs: shorter if one of them is of an earlier release.
+    pub(crate) fn frames_for(&self, proofs: &[Proof]) -> Frames {
+        let full = proofs
+            .iter()
+            .filter(|proof| proof.class == ProofClass::Full);
+        full.map(|proof| ReleaseId::new(proof.digest))
+            .find_map(|base| self.frames_from(base))
+            .unwrap_or_else(|| self.frames())
+    }
+
+    fn frames_from(&self, base: ReleaseId) -> Option<Frames> {
+        let earlier = self.earlier.as_ref()?;
+        // Held while they are made: hosts that have the same release wait for each other.
+        let mut from = self.from.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(frames) = from.get(&base) {
+            return Some(Arc::clone(frames));
+        }
+        let packed = wire::pack_from(&earlier.manifest(base)?, &self.manifest.encode()).ok()?;
+        let head = ToAgent::ManifestFrom {
+            base,
             length: self.length,
             packed: packed.len() as u64,
         };
-        let parts = packed
-            .chunks(FrameKind::Manifest.limit())
-            .map(|part| Frame::encode(FrameKind::Manifest, part));
-        std::iter::once(control(&head))
-            .chain(parts)
-            .map(Into::into)
-            .collect()
+        let frames = framed(&head, &packed);
+        from.insert(base, Arc::clone(&frames));
+        Some(frames)
     }
 
     /// Does a proof show this release? Owners count wherever they can be set.
@@ -76,4 +115,15 @@ impl Release {
             .without_owner
             .get_or_init(|| self.manifest.proof(ProofClass::WithoutOwner))
     }
+}
+
+/// A packed manifest in frames, after the message that tells of it.
+fn framed(head: &ToAgent, packed: &[u8]) -> Frames {
+    let parts = packed
+        .chunks(FrameKind::Manifest.limit())
+        .map(|part| Frame::encode(FrameKind::Manifest, part));
+    std::iter::once(control(head))
+        .chain(parts)
+        .map(Into::into)
+        .collect()
 }

@@ -153,6 +153,8 @@ impl<'a> AgentParty<'a> {
                 assert_eq!(target.release_id(), release);
                 self.commit(&target);
             }
+            // Nothing was given out before.
+            Order::StageFrom { .. } => unreachable!("nobody has told of a base"),
             Order::Undo(_) | Order::Abort | Order::Supply(_) | Order::Refused(_) => {}
         }
     }

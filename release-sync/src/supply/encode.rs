@@ -1,27 +1,23 @@
 //! Answering wants: file content, whole or as a delta, in payload frames.
 
+mod large;
+
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rayon::prelude::*;
 use release_core::{Digest, RelPath};
 
-use super::level::Level;
+use self::large::LargeFile;
+use super::level::{Level, Manner};
 use crate::Work;
 use crate::confine::Root;
 use crate::delta::{Index, OpWriter, Signature};
 use crate::session::Release;
 use crate::unit::LARGE_FILE;
 use crate::wire::{Ask, Basis, PartFlags, PayloadBuilder, Want};
-
-/// Content of a large file in one frame, in bytes: with its ops it stays below the frame's limit.
-const SEGMENT: u64 = 960 << 10;
-
-/// Segments of a large file that are encoded at the same time.
-const BATCH: u64 = 4;
 
 /// A frame, and whether it is its answer's last.
 pub(super) type Encoded = (Vec<u8>, bool);
@@ -74,7 +70,10 @@ impl Supply {
         let size = |entry: u32| self.file(entry).1;
         let wanted: u64 = want.asks.iter().map(|ask| size(ask.entry)).sum();
         let whole = want.asks.iter().all(|ask| ask.basis.is_none());
-        let entries = self.release.units.range(want.unit)?;
+        let units = self.units_of(want)?;
+        let (start, end) = (units.start, units.end - 1);
+        let units = &self.release.units;
+        let entries = units.range(start)?.start..units.range(end)?.end;
         let files = entries
             .filter(|&entry| size(entry) > 0)
             .collect::<Vec<u32>>();
@@ -83,20 +82,27 @@ impl Supply {
         (whole && wanted >= all / 2).then(|| Want::new(want.unit, asks.collect()))
     }
 
+    /// The units that a want's files belong to, and those between them.
+    pub(super) fn units_of(&self, want: &Want) -> Option<Range<u32>> {
+        let (first, last) = (want.asks.first()?, want.asks.last()?);
+        let units = &self.release.units;
+        Some(units.of_entry(first.entry)?..units.of_entry(last.entry)? + 1)
+    }
+
     fn open(&self, path: &RelPath, size: u64) -> io::Result<File> {
         self.work.files.fetch_add(1, Ordering::Relaxed);
         self.work.read.fetch_add(size, Ordering::Relaxed);
         self.source.file(path)
     }
 
-    /// Closes a frame.
-    fn finish(&self, frame: &mut PayloadBuilder, unit: u32, last: bool) -> Vec<u8> {
+    /// Closes a frame, whose content is sent as it is or compressed.
+    fn finish(&self, frame: &mut PayloadBuilder, unit: u32, last: bool, manner: Manner) -> Vec<u8> {
         let length = frame.length();
         self.work.frames.fetch_add(1, Ordering::Relaxed);
         self.work
             .encoded
             .fetch_add(length as u64, Ordering::Relaxed);
-        frame.finish(unit, last, self.level.of(length))
+        frame.finish(unit, last, self.level.of(length, manner))
     }
 
     fn file(&self, entry: u32) -> (&RelPath, u64, Digest) {
@@ -150,41 +156,57 @@ impl Encoder {
         self.supply.changed(self.supply.file(entry).0);
         let mut frame = PayloadBuilder::default();
         frame.push(entry, PartFlags::Failed, &[]);
-        vec![(self.supply.finish(&mut frame, self.want.unit, true), true)]
+        let frame = self
+            .supply
+            .finish(&mut frame, self.want.unit, true, Manner::Plain);
+        vec![(frame, true)]
     }
 
     fn small_files(&self) -> Vec<Encoded> {
         let mut frames = Vec::new();
-        let mut frame = PayloadBuilder::default();
+        // What compresses, and what doesn't.
+        let mut open = [PayloadBuilder::default(), PayloadBuilder::default()];
+        let manner = Manner::of(self.want.asks.iter().any(|ask| ask.basis.is_some()));
         let unit = self.want.unit;
+        let (mut content, mut ops) = (Vec::new(), Vec::new());
         for ask in &self.want.asks {
-            let (flags, ops) = self.small_file(ask);
+            ops.clear();
+            let flags = self.small_file(ask, &mut content, &mut ops);
+            let manner = manner.if_compressible(&ops);
+            let frame = &mut open[usize::from(manner == Manner::Plain)];
             if frame.room() < ops.len() + PayloadBuilder::PART_HEADER {
-                frames.push((self.supply.finish(&mut frame, unit, false), false));
+                let full = self.supply.finish(frame, unit, false, manner);
+                frames.push((full, false));
             }
             frame.push(ask.entry, flags, &ops);
         }
-        frames.push((self.supply.finish(&mut frame, unit, true), true));
+        let [loose, dense] = &mut open;
+        let only_dense = loose.raw().is_empty();
+        if !dense.raw().is_empty() {
+            let frame = self.supply.finish(dense, unit, only_dense, Manner::Plain);
+            frames.push((frame, only_dense));
+        }
+        if !only_dense {
+            frames.push((self.supply.finish(loose, unit, true, manner), true));
+        }
         frames
     }
 
-    fn small_file(&self, ask: &Ask) -> (PartFlags, Vec<u8>) {
+    /// Appends a file's ops. `content` is room for it.
+    fn small_file(&self, ask: &Ask, content: &mut Vec<u8>, ops: &mut Vec<u8>) -> PartFlags {
         let (path, size, digest) = self.supply.file(ask.entry);
-        let content = match read_whole(&self.supply, path, size) {
-            Ok(content) if Digest::of(&content) == digest => content,
-            _ => {
-                self.supply.changed(path);
-                return (PartFlags::Failed, Vec::new());
-            }
-        };
-        let mut ops = Vec::with_capacity(content.len() + 16);
+        let read = read_whole(&self.supply, path, size, content);
+        if read.is_err() || Digest::of(content) != digest {
+            self.supply.changed(path);
+            return PartFlags::Failed;
+        }
         match ask.basis.as_ref().and_then(index_of) {
             Some(index) => {
-                index.diff(&content, 0..content.len(), &mut ops);
+                index.diff(content, 0..content.len(), ops);
             }
-            None => literal(&content, &mut ops),
+            None => literal(content, ops),
         }
-        (PartFlags::End, ops)
+        PartFlags::End
     }
 }
 
@@ -201,128 +223,15 @@ fn literal(content: &[u8], ops: &mut Vec<u8>) {
     writer.finish();
 }
 
-/// Reads a file that should have `size` bytes; one more shows that it has grown.
-fn read_whole(supply: &Supply, path: &RelPath, size: u64) -> io::Result<Vec<u8>> {
+/// Reads a file that should have `size` bytes in place of what `content` holds; one more shows that it has
+/// grown.
+fn read_whole(supply: &Supply, path: &RelPath, size: u64, content: &mut Vec<u8>) -> io::Result<()> {
     use std::io::Read;
-    let mut content = Vec::with_capacity(size as usize + 1);
+    content.clear();
+    content.reserve(size as usize + 1);
     supply
         .open(path, size)?
         .take(size + 1)
-        .read_to_end(&mut content)?;
-    Ok(content)
-}
-
-/// A file that is sent in segments.
-#[derive(Debug)]
-struct LargeFile {
-    entry: u32,
-    file: File,
-    size: u64,
-    digest: Digest,
-    position: u64,
-    hasher: blake3::Hasher,
-    index: Option<Index>,
-}
-
-impl LargeFile {
-    fn open(supply: &Supply, ask: &Ask) -> io::Result<Self> {
-        let (path, size, digest) = supply.file(ask.entry);
-        let file = supply.open(path, size)?;
-        let index = ask.basis.as_ref().and_then(index_of);
-        let index = index.filter(|index| is_worthwhile(index, &file, size));
-        let hasher = blake3::Hasher::new();
-        Ok(Self {
-            entry: ask.entry,
-            file,
-            size,
-            digest,
-            position: 0,
-            hasher,
-            index,
-        })
-    }
-
-    fn next(&mut self, supply: &Supply, unit: u32) -> Vec<Encoded> {
-        let starts = (0..BATCH).map(|n| self.position + n * SEGMENT);
-        let segments: Vec<u64> = starts.filter(|&start| start < self.size).collect();
-        let encoded: io::Result<Vec<_>> = segments
-            .par_iter()
-            .map(|&start| self.segment(start, supply, unit))
-            .collect();
-        let Ok(encoded) = encoded else {
-            return self.failed(supply, unit);
-        };
-        let mut frames = Vec::with_capacity(encoded.len());
-        for (content, frame) in encoded {
-            self.hasher.update(&content);
-            self.position += content.len() as u64;
-            frames.push((frame, self.position == self.size));
-        }
-        if self.position == self.size && !self.is_as_scanned() {
-            return self.failed(supply, unit);
-        }
-        frames
-    }
-
-    /// Was the whole of it read, and was it what the manifest says? One byte more shows that the file
-    /// has grown.
-    fn is_as_scanned(&self) -> bool {
-        let at_end = matches!(self.file.read_at(&mut [0], self.size), Ok(0));
-        at_end && Digest::from(self.hasher.finalize()) == self.digest
-    }
-
-    /// Encodes one segment; gives its content back for the digest.
-    fn segment(&self, start: u64, supply: &Supply, unit: u32) -> io::Result<(Vec<u8>, Vec<u8>)> {
-        let length = SEGMENT.min(self.size - start) as usize;
-        let margin = self.index.as_ref().map_or(0, Index::margin) as u64;
-        let from = start.saturating_sub(margin);
-        let to = (start + length as u64 + margin).min(self.size);
-        let mut window = vec![0; (to - from) as usize];
-        self.file.read_exact_at(&mut window, from)?;
-        let part = (start - from) as usize..(start - from) as usize + length;
-        let mut ops = Vec::with_capacity(16);
-        match &self.index {
-            Some(index) => {
-                index.diff(&window, part.clone(), &mut ops);
-            }
-            None => literal(&window[part.clone()], &mut ops),
-        }
-        let last = start + length as u64 == self.size;
-        let mut frame = PayloadBuilder::default();
-        frame.push(
-            self.entry,
-            if last {
-                PartFlags::End
-            } else {
-                PartFlags::More
-            },
-            &ops,
-        );
-        let frame = supply.finish(&mut frame, unit, last);
-        window.truncate(part.end);
-        window.drain(..part.start);
-        Ok((window, frame))
-    }
-
-    /// The file is not what was scanned: its end is a failure.
-    fn failed(&mut self, supply: &Supply, unit: u32) -> Vec<Encoded> {
-        supply.changed(supply.file(self.entry).0);
-        let mut frame = PayloadBuilder::default();
-        frame.push(self.entry, PartFlags::Failed, &[]);
-        vec![(supply.finish(&mut frame, unit, true), true)]
-    }
-}
-
-/// Does the old file have anything of the new one? A few samples tell.
-fn is_worthwhile(index: &Index, file: &File, size: u64) -> bool {
-    let mut sampled = false;
-    for range in index.sample_ranges(size) {
-        sampled = true;
-        let mut sample = vec![0; (range.end - range.start) as usize];
-        match file.read_exact_at(&mut sample, range.start) {
-            Ok(()) if !index.matches_anything(&sample) => {}
-            _ => return true,
-        }
-    }
-    !sampled
+        .read_to_end(content)?;
+    Ok(())
 }

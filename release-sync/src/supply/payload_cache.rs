@@ -60,7 +60,9 @@ impl PayloadCache {
         if let Some(answer) = answers.find(&want.key()) {
             return vec![answer];
         }
-        let is_first = answers.begun.insert(want.unit);
+        let units = self.supply.units_of(want).unwrap_or(0..0);
+        let is_first = !units.clone().any(|unit| answers.begun.contains(&unit));
+        answers.begun.extend(units);
         if is_first || want.asks.len() == 1 {
             return vec![self.encode(&mut answers, Arc::clone(want))];
         }

@@ -12,7 +12,7 @@ use release_core::{Generation, Manifest, Marker, RelPath, ReleaseId};
 use crate::confine::Root;
 use crate::filter::Filter;
 use crate::scan::{Names, Progress, Scan, ScanOptions, Trace, scan_tree};
-use crate::session::Release;
+use crate::session::{Earlier, Release};
 use crate::store::Store;
 use crate::{Error, Event, Monitor, Options};
 
@@ -158,7 +158,9 @@ impl Source {
         let scan =
             watched(&progress, monitor, || scan_tree(&root, &scan_options)).map_err(unreadable)?;
         let scan = readable(scan)?;
-        if let Some(store) = store.filter(|_| keep_index && !scan.index_is_current)
+        if let Some(store) = &store
+            && keep_index
+            && !scan.index_is_current
             && store.set_index(&scan.index()).is_err()
         {
             notes.push(String::from("the source's index can't be written"));
@@ -171,8 +173,13 @@ impl Source {
         if manifest.is_empty() && !options.allow_empty {
             return Err(Error::SourceEmpty { path: directory });
         }
-        let release = Release::new(manifest);
+        let mut release = Release::new(manifest);
         check_length(&directory, release.length)?;
+        if let Some(store) = store.filter(|_| keep_index) {
+            // Of no consequence where it fails: hosts are told all of the next list then.
+            let _ = store.keep_recent(release.id, &release.manifest);
+            release = release.after(Arc::new(Recent(store)));
+        }
         Ok(Self {
             root,
             release: Arc::new(release),
@@ -181,6 +188,16 @@ impl Source {
             trace: scan.trace(),
             filter,
         })
+    }
+}
+
+/// What the source was before, as far as that was kept.
+#[derive(Debug)]
+struct Recent(Store);
+
+impl Earlier for Recent {
+    fn manifest(&self, release: ReleaseId) -> Option<Vec<u8>> {
+        self.0.recent(release)
     }
 }
 

@@ -7,7 +7,7 @@ use super::WireError;
 pub(crate) const MAGIC: [u8; 8] = *b"\0RELEASE";
 
 /// Version of the conversation. A change that an older peer would misunderstand raises it.
-pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION: u16 = 3;
 
 /// How much a login shell may print before the agent's greeting.
 const MAX_NOISE: usize = 8 * 1024;
@@ -69,11 +69,17 @@ pub(crate) struct Frame {
 impl Frame {
     /// The bytes of a frame. The body must be within the kind's limit: the caller made it.
     pub(crate) fn encode(kind: FrameKind, body: &[u8]) -> Vec<u8> {
-        debug_assert!(body.len() <= kind.limit());
-        let mut out = Vec::with_capacity(HEADER + body.len());
-        out.extend_from_slice(&(body.len() as u32 + 1).to_le_bytes());
+        Self::join(kind, &[body])
+    }
+
+    /// The same where the body is in pieces.
+    pub(super) fn join(kind: FrameKind, body: &[&[u8]]) -> Vec<u8> {
+        let length: usize = body.iter().map(|piece| piece.len()).sum();
+        debug_assert!(length <= kind.limit());
+        let mut out = Vec::with_capacity(HEADER + length);
+        out.extend_from_slice(&(length as u32 + 1).to_le_bytes());
         out.push(kind as u8);
-        out.extend_from_slice(body);
+        body.iter().for_each(|piece| out.extend_from_slice(piece));
         out
     }
 }

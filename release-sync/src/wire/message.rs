@@ -50,6 +50,16 @@ pub(crate) enum ToAgent {
     /// As `Undo`, unless the tree's marker names another release than this one: then the tree has gone
     /// back already.
     UndoFrom(ReleaseId),
+    /// As `Manifest`, but the zstd frame has the bytes of another manifest as its dictionary: that of the
+    /// tree as the agent has just shown it.
+    ManifestFrom {
+        /// The release that the other manifest describes.
+        base: ReleaseId,
+        /// Bytes of the canonical form.
+        length: u64,
+        /// Bytes of the zstd frame that carries it.
+        packed: u64,
+    },
 }
 
 /// From the agent.

@@ -8,24 +8,58 @@
 //! `ops` are the delta module's literal and copy commands; a whole file is literals alone. A file's
 //! parts stand in order, in one frame or in frames that follow each other.
 
-use super::{Frame, FrameKind, WireError, number};
+use std::borrow::Cow;
+use std::cell::RefCell;
 
-/// Most bytes that a payload frame has before compression.
-pub(crate) const MAX_PAYLOAD_RAW: usize = 1 << 20;
+use zstd::bulk::{Compressor, Decompressor};
+
+use super::{Frame, FrameKind, WireError, number};
+use crate::delta::OpWriter;
+use crate::unit::LOT_BYTES;
+
+/// Most bytes that a payload frame has before compression: a lot fits into one, but for its parts' heads.
+pub(crate) const MAX_PAYLOAD_RAW: usize = LOT_BYTES as usize;
 
 const LAST: u8 = 1;
 const ZSTD: u8 = 2;
 /// Content is compressed only if that saves at least one part in this many.
 const WORTHWHILE: usize = 32;
 
+/// What compresses and decompresses in a thread. Made anew for each frame, its tables cost as much as their use.
+#[derive(Default)]
+struct Press {
+    compressor: Compressor<'static>,
+    decompressor: Decompressor<'static>,
+    /// Room for a compressed frame.
+    packed: Vec<u8>,
+}
+
+thread_local! {
+    static PRESS: RefCell<Press> = RefCell::default();
+}
+
+impl Press {
+    /// Compresses at a level; `None` if it fails.
+    fn pack(&mut self, raw: &[u8], level: i32) -> Option<&[u8]> {
+        self.compressor.set_compression_level(level).ok()?;
+        self.packed.clear();
+        self.packed
+            .reserve(zstd::zstd_safe::compress_bound(raw.len()));
+        self.compressor
+            .compress_to_buffer(raw, &mut self.packed)
+            .ok()?;
+        Some(&self.packed)
+    }
+}
+
 /// A payload frame's body, taken apart and decompressed.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Payload {
+pub(crate) struct Payload<'a> {
     /// Which unit it answers.
     pub(crate) unit: u32,
     /// Is it the unit's last frame?
     pub(crate) last: bool,
-    raw: Vec<u8>,
+    raw: Cow<'a, [u8]>,
 }
 
 /// What a part's flags say.
@@ -61,40 +95,77 @@ impl PayloadBuilder {
 
     /// Adds a part. Header and ops must fit into [`Self::room`].
     pub(crate) fn push(&mut self, entry: u32, flags: PartFlags, ops: &[u8]) {
+        self.head(entry, flags, ops.len());
+        self.raw.extend_from_slice(ops);
+        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+    }
+
+    fn head(&mut self, entry: u32, flags: PartFlags, length: usize) {
         number::put(&mut self.raw, entry.into());
         self.raw.push(match flags {
             PartFlags::More => 0,
             PartFlags::End => 1,
             PartFlags::Failed => 2,
         });
-        number::put(&mut self.raw, ops.len() as u64);
-        self.raw.extend_from_slice(ops);
-        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+        number::put(&mut self.raw, length as u64);
     }
 
-    /// The frame: compressed at `level` if that is worth the while.
-    pub(crate) fn finish(&mut self, unit: u32, last: bool, level: i32) -> Vec<u8> {
-        let raw = std::mem::take(&mut self.raw);
-        let packed = zstd::bulk::compress(&raw, level)
-            .ok()
-            .filter(|packed| packed.len() + raw.len() / WORTHWHILE < raw.len());
-        let mut body = Vec::with_capacity(16 + packed.as_ref().map_or(raw.len(), Vec::len));
-        number::put(&mut body, unit.into());
-        body.push(if last { LAST } else { 0 } | if packed.is_some() { ZSTD } else { 0 });
-        number::put(&mut body, raw.len() as u64);
-        body.extend_from_slice(packed.as_ref().unwrap_or(&raw));
-        Frame::encode(FrameKind::Payload, &body)
+    /// Adds a part that is one literal of `length` bytes, not 0, and gives the place for them. It must fit like
+    /// any part.
+    pub(crate) fn push_literal(
+        &mut self,
+        entry: u32,
+        flags: PartFlags,
+        length: usize,
+    ) -> &mut [u8] {
+        let mut head = Vec::with_capacity(8);
+        OpWriter::literal_head(length, &mut head);
+        self.raw.reserve(2 * Self::PART_HEADER + length);
+        self.head(entry, flags, head.len() + length);
+        self.raw.extend_from_slice(&head);
+        let at = self.raw.len();
+        self.raw.resize(at + length, 0);
+        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+        &mut self.raw[at..]
+    }
+
+    /// What is in it, before compression.
+    pub(crate) fn raw(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// The frame: compressed at `level`, if there is one and it is worth the while.
+    pub(crate) fn finish(
+        &mut self,
+        unit: u32,
+        last: bool,
+        level: impl Into<Option<i32>>,
+    ) -> Vec<u8> {
+        let frame = PRESS.with_borrow_mut(|press| {
+            let raw = &self.raw;
+            let packed = level
+                .into()
+                .and_then(|level| press.pack(raw, level))
+                .filter(|packed| packed.len() + raw.len() / WORTHWHILE < raw.len());
+            let mut head = Vec::with_capacity(16);
+            number::put(&mut head, unit.into());
+            head.push(if last { LAST } else { 0 } | if packed.is_some() { ZSTD } else { 0 });
+            number::put(&mut head, raw.len() as u64);
+            Frame::join(FrameKind::Payload, &[&head, packed.unwrap_or(raw)])
+        });
+        self.raw.clear();
+        frame
     }
 }
 
-impl Payload {
+impl<'a> Payload<'a> {
     /// The unit that a payload frame's body belongs to, without decompressing it.
     pub(crate) fn unit(mut body: &[u8]) -> Result<u32, WireError> {
         number::take_u32(&mut body).ok_or(WireError::Body("a payload"))
     }
 
     /// Reads and decompresses a payload frame's body.
-    pub(crate) fn decode(body: &[u8]) -> Result<Self, WireError> {
+    pub(crate) fn decode(body: &'a [u8]) -> Result<Self, WireError> {
         let refuse = || WireError::Body("a payload");
         let mut rest = body;
         let unit = number::take_u32(&mut rest).ok_or_else(refuse)?;
@@ -105,9 +176,12 @@ impl Payload {
             return Err(refuse());
         }
         let raw = if flags & ZSTD != 0 {
-            zstd::bulk::decompress(rest, length as usize).map_err(|_| refuse())?
+            PRESS
+                .with_borrow_mut(|press| press.decompressor.decompress(rest, length as usize))
+                .map(Cow::Owned)
+                .map_err(|_| refuse())?
         } else {
-            rest.to_vec()
+            Cow::Borrowed(rest)
         };
         if raw.len() as u64 != length {
             return Err(refuse());

@@ -11,6 +11,7 @@ mod changes;
 mod content;
 mod destinations;
 mod faults;
+mod lists;
 mod private;
 mod progress;
 mod releases;

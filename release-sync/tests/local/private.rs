@@ -264,7 +264,7 @@ fn the_root_keeps_its_time() {
     let before = tree(&from);
     source(&from);
     assert_same(&before, &tree(&from));
-    assert_eq!(private(&from), ["index"]);
+    assert_eq!(private(&from), ["index", "recent"]);
     let host = local(&scratch.at("host"));
     copy(&from, &host.destination);
     std::fs::remove_dir_all(host.destination.join(".release")).unwrap();

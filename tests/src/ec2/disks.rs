@@ -192,9 +192,11 @@ impl World {
         let attachment = self.attachments.get(volume);
         let attachment = attachment
             .filter(|attachment| attachment.birth == birth && attachment.phase == Phase::Attaching);
-        if let (Some(images), Some(attachment)) = (&self.images, attachment)
-            && images.has(volume)
-        {
+        let (Some(images), Some(attachment)) = (&self.images, attachment) else {
+            return;
+        };
+        images.complete(volume);
+        if images.has(volume) {
             images.attach(volume, &images.machine(&attachment.instance));
         }
     }

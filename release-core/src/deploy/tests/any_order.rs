@@ -251,7 +251,8 @@ impl Around {
         assert!(*begun >= published.after(deploy.rules.settle));
         for (host, one) in list {
             let launched = one.launched.unwrap();
-            let is_late = launched.after(deploy.rules.boot_deadline) > published;
+            // Whatever was connected to before the publication was so at the staging.
+            let is_late = launched.after(deploy.rules.boot_deadline) >= deploy.staged.unwrap();
             let is_excused = matches!(one.standing, Standing::Asleep | Standing::Gone)
                 || launched > published
                 || self.play.fate(host) == Fate::Failed;

@@ -20,8 +20,8 @@ fn whoever_came_between_the_list_and_the_publication_is_brought_up() {
 fn a_proof_from_before_does_not_count_for_who_may_have_mounted_over_it() {
     let mut play = Play::new(rules(), &["static"]);
     play.second = 10;
-    let young = seen("young", Standing::Ready, 10 - BOOT + 1);
-    let grown = seen("grown", Standing::Ready, 10 - BOOT);
+    let young = seen("young", Standing::Ready, 10 - BOOT);
+    let grown = seen("grown", Standing::Ready, 10 - BOOT - 1);
     play.steps();
     play.list(&[young.clone(), grown.clone()]);
     for host in ["young", "grown", "static"] {
@@ -43,6 +43,21 @@ fn a_proof_from_before_does_not_count_for_who_may_have_mounted_over_it() {
     assert_eq!(play.fate("static"), Fate::Proven);
     play.end("young", Attempt::Proven);
     assert_eq!(play.fate("young"), Fate::Proven);
+}
+
+#[test]
+fn a_proof_is_as_old_as_its_connection_however_late_it_is_given() {
+    let mut play = Play::new(rules(), &[]);
+    let young = seen("young", Standing::Ready, -1);
+    play.staged(std::slice::from_ref(&young));
+    // The snapshot takes longer than any boot, and the session waits.
+    play.second = 10 * BOOT;
+    play.tell(Event::Recorded);
+    play.end("young", Attempt::Proven);
+    play.tell(Event::Usable);
+    let published = Event::Published(Publication::at(at(play.second)));
+    let steps = play.tell(published);
+    assert_eq!(steps, [Step::Push(vec!["young"]), Step::List]);
 }
 
 #[test]

@@ -125,8 +125,8 @@ impl Controller {
                 {
                     self.outbox.push(control(&ToAgent::Same(release.id)));
                 } else {
-                    release
-                        .frames()
+                    let frames = release.frames_for(&have.proofs);
+                    frames
                         .iter()
                         .for_each(|f| self.outbox.push_shared(Arc::clone(f)));
                 }

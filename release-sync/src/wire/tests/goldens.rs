@@ -2,7 +2,7 @@
 //!
 //! The fixtures are never edited: an agent that was installed long ago speaks just these bytes. A message
 //! that is new gets a fixture of its own; a change of an old one is a new version of the conversation.
-//! Version 2 has all that version 1 had, unchanged, and adds to it.
+//! Versions 2 and 3 have all that those before had, unchanged, and add to it.
 
 use std::collections::BTreeSet;
 
@@ -22,6 +22,7 @@ const WANTS: &[u8] = include_bytes!("../fixtures/wants-v1.bin");
 const PAYLOADS: &[u8] = include_bytes!("../fixtures/payloads-v1.bin");
 const TO_AGENT_2: &[u8] = include_bytes!("../fixtures/to-agent-v2.bin");
 const TO_CONTROLLER_2: &[u8] = include_bytes!("../fixtures/to-controller-v2.bin");
+const TO_AGENT_3: &[u8] = include_bytes!("../fixtures/to-agent-v3.bin");
 /// Compressed, so what later builds make of the same content may differ: only read.
 const COMPRESSED: &[u8] = include_bytes!("../fixtures/compressed-payload-v1.bin");
 
@@ -177,6 +178,15 @@ fn to_agent_2() -> Vec<ToAgent> {
     vec![ToAgent::Working { done: 300 }, ToAgent::UndoFrom(release())]
 }
 
+/// What version 3 has added.
+fn to_agent_3() -> Vec<ToAgent> {
+    vec![ToAgent::ManifestFrom {
+        base: release(),
+        length: 132,
+        packed: 1 << 20,
+    }]
+}
+
 fn to_controller_2() -> Vec<ToController> {
     let working = |done| ToController::Working { done };
     vec![working(0), working(u64::MAX)]
@@ -260,13 +270,17 @@ fn are_all_variants<M: DeserializeOwned>(indices: &BTreeSet<u8>) -> bool {
 
 #[test]
 fn the_greeting_stays_what_it_is() {
-    assert_eq!(wire::greeting(), *b"\0RELEASE\x02\x00");
+    assert_eq!(wire::greeting(), *b"\0RELEASE\x03\x00");
 }
 
 #[test]
 fn messages_to_the_agent_stay_what_they_are() {
     let mut variants = BTreeSet::new();
-    for (version, golden, messages) in [(1, TO_AGENT, to_agent()), (2, TO_AGENT_2, to_agent_2())] {
+    for (version, golden, messages) in [
+        (1, TO_AGENT, to_agent()),
+        (2, TO_AGENT_2, to_agent_2()),
+        (3, TO_AGENT_3, to_agent_3()),
+    ] {
         assert_eq!(stream(version, messages.iter().map(control)), golden);
         let bodies = bodies(version, golden, FrameKind::Control);
         let read: Result<Vec<_>, _> = bodies.iter().map(|body| ToAgent::decode(body)).collect();
@@ -369,6 +383,7 @@ fn the_document_shows_the_real_bytes() {
         ("to-controller-v1.bin", TO_CONTROLLER),
         ("to-agent-v2.bin", TO_AGENT_2),
         ("to-controller-v2.bin", TO_CONTROLLER_2),
+        ("to-agent-v3.bin", TO_AGENT_3),
         ("wants-v1.bin", WANTS),
         ("payloads-v1.bin", PAYLOADS),
     ] {

@@ -1,0 +1,216 @@
+//! `rollback`: makes an earlier release current again.
+//!
+//! What new instances boot is published first: the older snapshot is usable already, and from then on no
+//! instance starts with what is to go. Then hosts go back by what their last commit displaced.
+
+mod target;
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use release_core::{Generation, Label, Pointer};
+use release_sync::{Error, Fleet, HostReport, Outcome, ReleaseId, Report};
+
+use super::desk::{Deadline, Desk, Watch};
+use crate::args::RollbackArgs;
+use crate::cloud::{OpenCloud, now};
+use crate::context::{CloudFlags, File, Reversal};
+use crate::exit::{Aim, Exit, Verdict};
+use crate::failure::Failure;
+use crate::publish::Publisher;
+use crate::snapshot::{fleet_of, generations, tag_published};
+use crate::state::{Deed, DeployLock, Doing, State};
+use crate::ui::{Started, one_line};
+use target::Target;
+
+pub(super) fn run(
+    args: &RollbackArgs,
+    config: Option<&Path>,
+    desk: &Desk,
+) -> Result<Exit, Failure> {
+    let environment = &desk.environment;
+    let file = File::load(config, environment)?;
+    let flags = CloudFlags {
+        region: args.region.as_deref(),
+        ..CloudFlags::default()
+    };
+    let cloud = file.cloud(flags, environment)?;
+    let reversal = file.reversal(&args.hosts, cloud.is_some(), environment)?;
+    let state = State::open(&reversal.state)?;
+    let wait = args.lock_wait.map(Duration::from_secs);
+    let wait = wait.unwrap_or_else(|| file.lock_wait());
+    let lock = desk.lock(&state, Deadline::after(wait))?;
+    let wanted = args.generation.map(Generation::new);
+    let history = state.history(target::FAR_BACK)?.entries;
+    let run = Run {
+        desk,
+        file: &file,
+        reversal: &reversal,
+        lock: &lock,
+    };
+    match &cloud {
+        None => {
+            let target = Target::of_history(&history, wanted)?;
+            run.confirm(args, &target)?;
+            let generation = lock.allocate()?;
+            run.send_back(&target, generation, true)
+        }
+        Some(cloud) => run.with_cloud(args, cloud, &state, &history, wanted),
+    }
+}
+
+struct Run<'a> {
+    desk: &'a Desk,
+    file: &'a File,
+    reversal: &'a Reversal,
+    lock: &'a DeployLock<'a>,
+}
+
+impl Run<'_> {
+    fn with_cloud(
+        &self,
+        args: &RollbackArgs,
+        cloud: &OpenCloud,
+        state: &State,
+        history: &[crate::state::Entry],
+        wanted: Option<Generation>,
+    ) -> Result<Exit, Failure> {
+        let publication = self.file.publication()?;
+        let publisher = self.desk.publisher(&publication)?;
+        let current = publisher.current()?;
+        let current = current.ok_or(Failure::NothingPublished(publication.directory))?;
+        self.desk
+            .clean_up(cloud, state, self.lock, Some(&current))?;
+        let fleet = fleet_of(cloud, &self.file.volume()?)?;
+        let target = Target::of_cloud(cloud, &fleet, &current, history, wanted)?;
+        self.confirm(args, &target)?;
+        let seen = generations(cloud, &fleet)?.into_iter();
+        let generation = self.lock.allocate_after(seen.chain([current.generation]))?;
+        let is_well = match target.is_current {
+            true => true,
+            false => self.publish(cloud, &publisher, &current, &target, generation)?,
+        };
+        self.send_back(&target, generation, is_well)
+    }
+
+    /// Asks, if somebody is there.
+    fn confirm(&self, args: &RollbackArgs, target: &Target) -> Result<(), Failure> {
+        if args.yes || !self.desk.environment.stdin_is_terminal {
+            return Ok(());
+        }
+        self.desk.confirm(&format!(
+            "Go back to generation {}, release {}?",
+            target.generation,
+            target.release.short()
+        ))
+    }
+
+    /// The older snapshot, by a higher generation. What goes wrong after the moment p is told, and all there
+    /// is to it: `false` then.
+    fn publish(
+        &self,
+        cloud: &OpenCloud,
+        publisher: &Publisher,
+        current: &Pointer,
+        target: &Target,
+        generation: Generation,
+    ) -> Result<bool, Failure> {
+        let Some((snapshot, volume_gib)) = target.snapshot.clone() else {
+            return Ok(true);
+        };
+        let published = publisher.publish(Pointer {
+            generation,
+            release: target.release,
+            snapshot,
+            volume_gib,
+            created: now(),
+            who: Label::cut(&self.desk.environment.operator()),
+            ..current.clone()
+        })?;
+        let pointer = &published.pointer;
+        self.desk.screen.published(pointer);
+        if let Some(fault) = &published.fault {
+            let text = one_line(fault);
+            self.desk.screen.note(&format!("warning: {text}"));
+        }
+        let tagged = tag_published(cloud, &pointer.snapshot, generation, published.at);
+        if let Err(failure) = &tagged {
+            self.desk.screen.failed(failure);
+        }
+        Ok(tagged.is_ok() && published.fault.is_none())
+    }
+
+    /// Hosts go back from what they have to what they had.
+    fn send_back(
+        &self,
+        target: &Target,
+        generation: Generation,
+        is_well: bool,
+    ) -> Result<Exit, Failure> {
+        let (desk, hosts) = (self.desk, &self.reversal.hosts);
+        let fleet = Fleet::new(hosts.clone(), self.reversal.options.clone())?;
+        desk.interrupts.cancels(fleet.cancel_handle());
+        let source = format!("generation {}", target.generation);
+        desk.screen.started(&Started {
+            release: None,
+            source: source.clone(),
+            hosts: hosts.iter().map(|host| host.name.as_str()).collect(),
+        });
+        let watch = Watch::new(&*desk.screen);
+        let mut report = fleet.undo_from(target.from, generation, &watch);
+        report.release = Some(target.release);
+        judge(&mut report, target.release);
+        let begun = watch.begun();
+        let interrupted = desk.interrupts.interrupted();
+        let verdict = Verdict::of(Aim::Undo, interrupted, &report, &begun);
+        let doing = Doing {
+            deed: Deed::Rollback,
+            release: target.release,
+            generation,
+            source: &source,
+            by: &desk.environment.operator(),
+            snapshot: target.snapshot.as_ref().map(|(id, _)| id),
+        };
+        let entry = doing.with(&report, verdict, Timestamp::now());
+        if let Err(failure) = self.lock.append(&entry) {
+            desk.screen.failed(&failure);
+        }
+        let exit = desk.finish(&report, verdict);
+        self.note_groups();
+        Ok(match exit {
+            // The pointer is out, whatever became of hosts.
+            Exit::Failed | Exit::Refused if target.is_published() => Exit::Partial,
+            Exit::Done if !is_well || self.reversal.groups.is_some() => Exit::Partial,
+            exit => exit,
+        })
+    }
+
+    /// Instances of groups are not reached by this version.
+    fn note_groups(&self) {
+        if let Some(groups) = &self.reversal.groups {
+            self.desk.screen.note(&format!(
+                "warning: the instances of {groups} that run already are not sent back by this command; each \
+                 goes back when its reconcile timer runs `release-boot reconcile`"
+            ));
+        }
+    }
+}
+
+/// What counts is where a host came to, not that it moved: one that was there already is as was asked, and
+/// one that came to another release is not.
+fn judge(report: &mut Report, release: ReleaseId) {
+    for host in &mut report.hosts {
+        let is_there = host.release == Some(release);
+        match host.outcome {
+            Outcome::Unchanged if is_there => host.outcome = Outcome::Undone,
+            Outcome::Undone | Outcome::Unchanged if !is_there => fail(host, release),
+            _ => {}
+        }
+    }
+}
+
+fn fail(host: &mut HostReport, release: ReleaseId) {
+    host.outcome = Outcome::Failed;
+    host.error = Some(Error::NotProven { release });
+}

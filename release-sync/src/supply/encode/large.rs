@@ -1,0 +1,183 @@
+//! A large file's answer: segments that are read, searched and compressed in parallel.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use rayon::prelude::*;
+use release_core::Digest;
+
+use super::super::level::Manner;
+use super::{Encoded, Supply, index_of};
+use crate::delta::Index;
+use crate::wire::{Ask, PartFlags, PayloadBuilder};
+
+/// Content of a large file in one frame, in bytes: with its ops it stays below the frame's limit.
+const SEGMENT: u64 = 960 << 10;
+
+/// Segments of a large file that are encoded at the same time.
+const BATCH: u64 = 4;
+
+/// A file that is sent in segments.
+#[derive(Debug)]
+pub(super) struct LargeFile {
+    entry: u32,
+    file: File,
+    size: u64,
+    digest: Digest,
+    position: u64,
+    hasher: blake3::Hasher,
+    index: Option<Index>,
+}
+
+impl LargeFile {
+    pub(super) fn open(supply: &Supply, ask: &Ask) -> io::Result<Self> {
+        let (path, size, digest) = supply.file(ask.entry);
+        let file = supply.open(path, size)?;
+        let index = ask.basis.as_ref().and_then(index_of);
+        let index = index.filter(|index| is_worthwhile(index, &file, size));
+        let hasher = blake3::Hasher::new();
+        Ok(Self {
+            entry: ask.entry,
+            file,
+            size,
+            digest,
+            position: 0,
+            hasher,
+            index,
+        })
+    }
+
+    pub(super) fn next(&mut self, supply: &Supply, unit: u32) -> Vec<Encoded> {
+        let starts = (0..BATCH).map(|n| self.position + n * SEGMENT);
+        let segments: Vec<u64> = starts.filter(|&start| start < self.size).collect();
+        let read: io::Result<Vec<_>> = segments
+            .par_iter()
+            .map(|&start| match &self.index {
+                Some(index) => self.compare(index, start),
+                None => self.copy(start),
+            })
+            .collect();
+        let Ok(mut read) = read else {
+            return self.failed(supply, unit);
+        };
+        for segment in &read {
+            let content = segment.content();
+            self.hasher.update_rayon(content);
+            self.position += content.len() as u64;
+        }
+        let ends = self.position == self.size;
+        if ends && !self.is_as_scanned() {
+            return self.failed(supply, unit);
+        }
+        let count = read.len();
+        read.par_iter_mut()
+            .enumerate()
+            .map(|(number, segment)| {
+                let last = ends && number + 1 == count;
+                let manner = Manner::of(self.index.is_some()).if_compressible(segment.news());
+                let frame = supply.finish(&mut segment.frame, unit, last, manner);
+                (frame, last)
+            })
+            .collect()
+    }
+
+    /// Was the whole of it read, and was it what the manifest says? One byte more shows that the file
+    /// has grown.
+    fn is_as_scanned(&self) -> bool {
+        let at_end = matches!(self.file.read_at(&mut [0], self.size), Ok(0));
+        at_end && Digest::from(self.hasher.finalize()) == self.digest
+    }
+
+    /// Reads a segment to where it is sent from.
+    fn copy(&self, start: u64) -> io::Result<Segment> {
+        let length = SEGMENT.min(self.size - start) as usize;
+        let mut frame = PayloadBuilder::default();
+        let flags = self.flags(start + length as u64);
+        let room = frame.push_literal(self.entry, flags, length);
+        self.file.read_exact_at(room, start)?;
+        Ok(Segment {
+            frame,
+            window: None,
+            length,
+        })
+    }
+
+    fn flags(&self, end: u64) -> PartFlags {
+        match end == self.size {
+            true => PartFlags::End,
+            false => PartFlags::More,
+        }
+    }
+
+    /// Searches a segment for what the old file has.
+    fn compare(&self, index: &Index, start: u64) -> io::Result<Segment> {
+        let length = SEGMENT.min(self.size - start) as usize;
+        let margin = index.margin() as u64;
+        let from = start.saturating_sub(margin);
+        let to = (start + length as u64 + margin).min(self.size);
+        let mut window = vec![0; (to - from) as usize];
+        self.file.read_exact_at(&mut window, from)?;
+        let part = (start - from) as usize..(start - from) as usize + length;
+        let mut ops = Vec::with_capacity(16);
+        index.diff(&window, part.clone(), &mut ops);
+        let mut frame = PayloadBuilder::default();
+        let flags = self.flags(start + length as u64);
+        frame.push(self.entry, flags, &ops);
+        Ok(Segment {
+            frame,
+            window: Some((window, part)),
+            length,
+        })
+    }
+
+    /// The file is not what was scanned: its end is a failure.
+    fn failed(&mut self, supply: &Supply, unit: u32) -> Vec<Encoded> {
+        supply.changed(supply.file(self.entry).0);
+        let mut frame = PayloadBuilder::default();
+        frame.push(self.entry, PartFlags::Failed, &[]);
+        vec![(supply.finish(&mut frame, unit, true, Manner::Plain), true)]
+    }
+}
+
+/// A segment that was read, and what is to be sent of it.
+struct Segment {
+    frame: PayloadBuilder,
+    /// The segment within what lies around it, where it was compared. Else it is the end of the frame.
+    window: Option<(Vec<u8>, Range<usize>)>,
+    length: usize,
+}
+
+impl Segment {
+    /// All of it.
+    fn content(&self) -> &[u8] {
+        match &self.window {
+            Some((window, part)) => &window[part.clone()],
+            None => self.news(),
+        }
+    }
+
+    /// What is sent, its head apart where it is sent whole.
+    fn news(&self) -> &[u8] {
+        let raw = self.frame.raw();
+        match self.window {
+            Some(_) => raw,
+            None => &raw[raw.len() - self.length..],
+        }
+    }
+}
+
+/// Does the old file have anything of the new one? A few samples tell.
+fn is_worthwhile(index: &Index, file: &File, size: u64) -> bool {
+    let mut sampled = false;
+    for range in index.sample_ranges(size) {
+        sampled = true;
+        let mut sample = vec![0; (range.end - range.start) as usize];
+        match file.read_exact_at(&mut sample, range.start) {
+            Ok(()) if !index.matches_anything(&sample) => {}
+            _ => return true,
+        }
+    }
+    !sampled
+}

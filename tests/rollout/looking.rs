@@ -1,0 +1,123 @@
+//! What looks at the instances of groups, or only pushes to them.
+
+use super::*;
+
+/// The lines of an event, as they are.
+fn events(output: &Output, event: &str) -> Vec<serde_json::Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .filter(|line: &serde_json::Value| line["event"] == event)
+        .collect()
+}
+
+fn named(events: &[serde_json::Value]) -> Vec<&str> {
+    let mut names: Vec<_> = events
+        .iter()
+        .filter_map(|one| one["host"].as_str())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn plan_and_status_know_the_instances() {
+    let server = Server::new();
+    let mut hosts = server.launch_old(2);
+    let asleep = server.launch(true);
+    hosts.sort();
+    let ids: Vec<_> = hosts.iter().map(InstanceId::as_str).collect();
+
+    let plan = server.command(&["plan"]).output().unwrap();
+    assert_eq!(plan.status.code(), Some(0), "{plan:?}");
+    let planned = events(&plan, "host");
+    assert_eq!(named(&planned), ids);
+    assert!(
+        planned.iter().all(|host| host["files_sent"] == 1),
+        "{planned:?}"
+    );
+    let said = String::from_utf8_lossy(&plan.stderr);
+    assert!(said.contains(&format!("{asleep}: asleep")), "{said}");
+    assert!(hosts.iter().all(|host| server.on(host).is_none()));
+
+    server.deploy().assert_code(0);
+    let status = server.command(&["status"]).output().unwrap();
+    assert_eq!(status.status.code(), Some(0), "{status:?}");
+    let found = events(&status, "host");
+    assert_eq!(named(&found), ids);
+    for host in &found {
+        assert_eq!(host["generation"], 1, "{host}");
+        assert_eq!(host["drift"], false, "{host}");
+    }
+    let one = server.command(&["status", "--host", ids[0]]);
+    let one = { one }.output().unwrap();
+    assert_eq!(named(&events(&one, "host")), [ids[0]]);
+}
+
+#[test]
+fn a_name_that_nothing_has_is_a_mistake() {
+    let server = Server::new();
+    server.launch_old(1);
+    for verb in ["plan", "status"] {
+        let run = server
+            .command(&[verb, "--host", "i-0123"])
+            .output()
+            .unwrap();
+        assert_eq!(run.status.code(), Some(2), "{run:?}");
+    }
+}
+
+#[test]
+fn only_pushing_publishes_nothing_and_says_so() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    let asleep = server.launch(true);
+    let run = server.command(&["deploy", "--no-snapshot"]).output();
+    let run = Run::of(run.unwrap());
+    run.assert_code(0);
+    let outcomes = run.outcomes();
+    assert_eq!(outcomes[host.as_str()], "committed");
+    assert_eq!(outcomes[asleep.as_str()], "asleep");
+    assert_eq!(server.on(&host).as_deref(), Some("first"));
+    assert!(run.stderr.contains("the pointer"), "{}", run.stderr);
+    assert!(server.snapshots().is_empty() && server.pointed().is_none());
+}
+
+#[test]
+fn an_instance_that_is_launched_after_the_publication_sees_to_itself() {
+    let server = Server::new();
+    server.launch_old(1);
+    let deploy = server.start();
+    wait_for("it is published", || server.pointed().is_some());
+    let after = server.launch(false);
+    let run = Run::of(deploy.wait_with_output().unwrap());
+    run.assert_code(0);
+    assert_eq!(run.outcomes()[after.as_str()], "booting", "{run:#?}");
+    assert_eq!(server.on(&after), None);
+}
+
+#[test]
+fn a_deploy_that_was_killed_after_its_publication_goes_on_where_it_was() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    let mut deploy = server.start();
+    wait_for("it is published", || server.pointed().is_some());
+    let unfinished = server.folder.path().join("state/unfinished.json");
+    wait_for("the record says so", || {
+        fs::read_to_string(&unfinished).is_ok_and(|text| !text.contains("\"published\": null"))
+    });
+    deploy.kill().unwrap();
+    deploy.wait().unwrap();
+    let pointed = server.pointed();
+    let status = server.command(&["status"]).output().unwrap();
+    let said = String::from_utf8_lossy(&status.stderr);
+    assert!(said.contains("has not come to its end"), "{said}");
+
+    let run = server.deploy();
+    run.assert_code(0);
+    assert!(run.stderr.contains("resumed"), "{}", run.stderr);
+    assert_eq!(run.finished.as_ref().unwrap().generation, 1);
+    assert_eq!(run.outcomes()[host.as_str()], "unchanged", "{run:#?}");
+    assert_eq!(server.pointed(), pointed);
+    server.assert_tidy(1);
+}
