@@ -140,7 +140,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Misuse> {
     builder.enable_all().build().map_err(machine)
 }
 
+/// Waits until the kernel has random numbers. This call makes a young kernel gather them, within a second or two;
+/// what libraries of a static program do instead, which is to wait for `/dev/random`, may wait for ever.
+fn gather_entropy() {
+    let mut byte = [0; 1];
+    // A kernel that doesn't know the call has another way, or fails later and in words.
+    let _ = rustix::rand::getrandom(&mut byte, rustix::rand::GetRandomFlags::empty());
+}
+
 fn boot(config: &BootConfig, environment: &Environment) -> Result<Exit, Misuse> {
+    gather_entropy();
     let key = config.public_key.as_ref().map(public_key).transpose()?;
     let authorities = config.authorities.as_deref().map(read).transpose()?;
     let mut screen = Screen::new(config.json);

@@ -121,3 +121,46 @@ fn a_deploy_that_was_killed_after_its_publication_goes_on_where_it_was() {
     assert_eq!(server.pointed(), pointed);
     server.assert_tidy(1);
 }
+
+#[test]
+fn going_back_takes_instances_and_the_pointer_along() {
+    let server = Server::new();
+    let mut hosts = server.launch_old(2);
+    hosts.sort();
+    server.deploy().assert_code(0);
+    server.edit("index.html", "second");
+    server.deploy().assert_code(0);
+    let pointer = || -> serde_json::Value {
+        let text = fs::read(server.publish().join("release.json")).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    };
+    let before = pointer();
+    let back = server.command(&["rollback"]).output().unwrap();
+    assert_eq!(back.status.code(), Some(0), "{back:?}");
+    for host in &hosts {
+        assert_eq!(server.on(host).as_deref(), Some("first"));
+    }
+    let after = pointer();
+    assert!(after["generation"].as_u64() > before["generation"].as_u64());
+    assert_eq!(after["snapshot"], before["previous"]["snapshot"]);
+    let finished = &events(&back, "finished")[0];
+    assert_eq!(finished["outcome"], "ok");
+    assert_eq!(finished["generation"], after["generation"]);
+    let status = server.command(&["status"]).output().unwrap();
+    for host in events(&status, "host") {
+        assert_eq!(host["generation"], after["generation"], "{host}");
+        assert_eq!(host["release"], after["release"], "{host}");
+    }
+
+    // By name and again: nothing is published, and nobody is turned round.
+    let again = server.command(&["rollback", "1"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    assert_eq!(pointer(), after);
+    assert_eq!(server.on(&hosts[0]).as_deref(), Some("first"));
+
+    // The next deploy goes on from there.
+    server.edit("index.html", "third");
+    server.deploy().assert_code(0);
+    assert_eq!(server.on(&hosts[1]).as_deref(), Some("third"));
+    assert_eq!(pointer()["previous"]["generation"], after["generation"]);
+}

@@ -36,8 +36,10 @@ pub(super) fn run(
         ..CloudFlags::default()
     };
     let cloud = file.cloud(flags, environment)?;
-    let reversal = file.reversal(&args.hosts, cloud.is_some(), environment)?;
-    let state = State::open(&reversal.state)?;
+    // Names that nothing has are found out before anything is done.
+    let reversal = file.reversal(flags, &args.hosts, environment)?;
+    Fleet::new(reversal.hosts.clone(), reversal.options.clone())?;
+    let state = State::open(&file.state(environment).ok_or(Failure::NoStateHome)?)?;
     let wait = args.lock_wait.map(Duration::from_secs);
     let wait = wait.unwrap_or_else(|| file.lock_wait());
     let lock = desk.lock(&state, Deadline::after(wait))?;
@@ -45,36 +47,38 @@ pub(super) fn run(
     let history = state.history(target::FAR_BACK)?.entries;
     let run = Run {
         desk,
+        args,
+        flags,
         file: &file,
-        reversal: &reversal,
         lock: &lock,
     };
     match &cloud {
         None => {
             let target = Target::of_history(&history, wanted)?;
-            run.confirm(args, &target)?;
+            run.confirm(&target)?;
             let generation = lock.allocate()?;
-            run.send_back(&target, generation, true)
+            run.send_back(&target, generation, reversal, true)
         }
-        Some(cloud) => run.with_cloud(args, cloud, &state, &history, wanted),
+        Some(cloud) => run.with_cloud(cloud, &state, &history, wanted, reversal),
     }
 }
 
 struct Run<'a> {
     desk: &'a Desk,
+    args: &'a RollbackArgs,
+    flags: CloudFlags<'a>,
     file: &'a File,
-    reversal: &'a Reversal,
     lock: &'a DeployLock<'a>,
 }
 
 impl Run<'_> {
     fn with_cloud(
         &self,
-        args: &RollbackArgs,
         cloud: &OpenCloud,
         state: &State,
         history: &[crate::state::Entry],
         wanted: Option<Generation>,
+        before: Reversal,
     ) -> Result<Exit, Failure> {
         let publication = self.file.publication()?;
         let publisher = self.desk.publisher(&publication)?;
@@ -84,19 +88,31 @@ impl Run<'_> {
             .clean_up(cloud, state, self.lock, Some(&current))?;
         let fleet = fleet_of(cloud, &self.file.volume()?)?;
         let target = Target::of_cloud(cloud, &fleet, &current, history, wanted)?;
-        self.confirm(args, &target)?;
+        self.confirm(&target)?;
         let seen = generations(cloud, &fleet)?.into_iter();
         let generation = self.lock.allocate_after(seen.chain([current.generation]))?;
         let is_well = match target.is_current {
             true => true,
             false => self.publish(cloud, &publisher, &current, &target, generation)?,
         };
-        self.send_back(&target, generation, is_well)
+        // Whoever was launched before the publication is on this list, or on the next.
+        let environment = &self.desk.environment;
+        let after = self
+            .file
+            .reversal(self.flags, &self.args.hosts, environment);
+        let (reversal, is_well) = match after {
+            Ok(after) => (after, is_well),
+            Err(failure) => {
+                self.desk.screen.failed(&failure);
+                (before, false)
+            }
+        };
+        self.send_back(&target, generation, reversal, is_well)
     }
 
     /// Asks, if somebody is there.
-    fn confirm(&self, args: &RollbackArgs, target: &Target) -> Result<(), Failure> {
-        if args.yes || !self.desk.environment.stdin_is_terminal {
+    fn confirm(&self, target: &Target) -> Result<(), Failure> {
+        if self.args.yes || !self.desk.environment.stdin_is_terminal {
             return Ok(());
         }
         self.desk.confirm(&format!(
@@ -146,10 +162,11 @@ impl Run<'_> {
         &self,
         target: &Target,
         generation: Generation,
+        reversal: Reversal,
         is_well: bool,
     ) -> Result<Exit, Failure> {
-        let (desk, hosts) = (self.desk, &self.reversal.hosts);
-        let fleet = Fleet::new(hosts.clone(), self.reversal.options.clone())?;
+        let (desk, hosts) = (self.desk, &reversal.hosts);
+        let fleet = Fleet::new(hosts.clone(), reversal.options)?;
         desk.interrupts.cancels(fleet.cancel_handle());
         let source = format!("generation {}", target.generation);
         desk.screen.started(&Started {
@@ -177,23 +194,21 @@ impl Run<'_> {
             desk.screen.failed(&failure);
         }
         let exit = desk.finish(&report, verdict);
-        self.note_groups();
+        desk.note_absent(&reversal.absent);
+        // One that is starting may have read the pointer before it was replaced.
+        let starting = reversal.absent.iter().any(|one| one.word() == "booting");
+        if starting {
+            desk.screen.note(
+                "warning: what is booting may come up with what was gone back from; look with `release-cli \
+                 status`",
+            );
+        }
         Ok(match exit {
             // The pointer is out, whatever became of hosts.
             Exit::Failed | Exit::Refused if target.is_published() => Exit::Partial,
-            Exit::Done if !is_well || self.reversal.groups.is_some() => Exit::Partial,
+            Exit::Done if !is_well || starting => Exit::Partial,
             exit => exit,
         })
-    }
-
-    /// Instances of groups are not reached by this version.
-    fn note_groups(&self) {
-        if let Some(groups) = &self.reversal.groups {
-            self.desk.screen.note(&format!(
-                "warning: the instances of {groups} that run already are not sent back by this command; each \
-                 goes back when its reconcile timer runs `release-boot reconcile`"
-            ));
-        }
     }
 }
 

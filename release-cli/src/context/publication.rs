@@ -7,7 +7,8 @@ use std::time::Duration;
 use release_core::{CloudKind, FileSystem, Label, Retention, VolumeId};
 use release_sync::{Host, Options};
 
-use super::{Environment, File};
+use super::present::Present;
+use super::{Absent, CloudFlags, Environment, File};
 use crate::args::{Formatting, HostArgs, ServeArgs, SetupArgs};
 use crate::failure::Failure;
 use crate::freeze::Tenant;
@@ -42,29 +43,27 @@ pub(crate) struct Snapshotting {
 #[derive(Debug)]
 pub(crate) struct Reversal {
     pub(crate) hosts: Vec<Host>,
+    pub(crate) absent: Vec<Absent>,
     pub(crate) options: Options,
-    pub(crate) state: PathBuf,
-    /// The groups of the configuration, whose instances are hosts as well.
-    pub(crate) groups: Option<String>,
 }
 
 impl File {
-    /// The hosts that are to go back. With a cloud there may be none in the file.
+    /// The hosts that are to go back, as they are now. With a cloud there may be none.
     pub(crate) fn reversal(
         &self,
+        flags: CloudFlags<'_>,
         args: &HostArgs,
-        has_cloud: bool,
         environment: &Environment,
     ) -> Result<Reversal, Failure> {
-        let hosts = match self.hosts(args, None, environment) {
-            Err(Failure::NoHosts) if has_cloud => Vec::new(),
-            hosts => hosts?,
+        let has_cloud = self.config.cloud.kind != CloudKind::None;
+        let present = match self.present(flags, args, None, environment) {
+            Err(Failure::NoHosts) if has_cloud => Present::default(),
+            present => present?,
         };
         Ok(Reversal {
-            hosts,
+            hosts: present.hosts,
+            absent: present.absent,
             options: self.options(environment)?,
-            state: self.state(environment).ok_or(Failure::NoStateHome)?,
-            groups: self.group_names().filter(|_| has_cloud),
         })
     }
 
