@@ -2,7 +2,7 @@
 //!
 //! What has to be done, and in which order, says [`release_core::boot`]; here is what does it. [`command`] puts
 //! together what was asked for, [`drive`] carries out one step after the other, with a cloud, a
-//! [`machine`] and a [`pointer`] that is read over the [`net`].
+//! [`machine`] and a [`pointer`](mod@pointer) that is read over the [`net`].
 
 // Without EC2 nobody asks for the right time.
 #![cfg_attr(not(feature = "aws"), allow(dead_code))]

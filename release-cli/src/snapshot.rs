@@ -14,7 +14,7 @@
 //! | a refusal | the error |
 //!
 //! Each attempt has a tag of its own, and stands in a ledger from before it is asked for until it is published
-//! or gone ([`Snapshots::clean_up`]).
+//! or gone ([`clean_up`]).
 
 mod calls;
 mod error;
