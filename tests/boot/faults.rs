@@ -194,11 +194,7 @@ fn a_release_that_is_published_meanwhile_is_the_one_that_is_mounted() {
         ..Delays::default()
     });
     let child = piped(scene.command(&[]));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while scene.ec2.count("CreateVolume") == 0 {
-        assert!(Instant::now() < deadline, "no volume is made");
-        sleep(Duration::from_millis(20));
-    }
+    scene.wait_for_call("CreateVolume");
     scene.announce(&next);
     let ended = Ended::of(&child.wait_with_output().unwrap());
     ended.assert_code(0);
@@ -214,9 +210,7 @@ fn what_an_interrupted_try_left_unattached_is_adopted() {
         ..Delays::default()
     });
     let mut child = piped(scene.command(&[]));
-    while scene.ec2.count("CreateVolume") == 0 {
-        sleep(Duration::from_millis(20));
-    }
+    scene.wait_for_call("CreateVolume");
     sleep(Duration::from_millis(300));
     child.kill().unwrap();
     child.wait().unwrap();

@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use release_core::{FileSystem, Generation, Label, Marker, Moment, Pointer, ReleaseId, SecretKey};
 use release_sync::{Options, scan};
@@ -248,6 +250,16 @@ impl Scene {
         child.kill().unwrap();
         child.wait().unwrap();
         None
+    }
+
+    /// Waits until a boot that runs has made a call.
+    #[track_caller]
+    pub(crate) fn wait_for_call(&self, action: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.ec2.count(action) == 0 {
+            assert!(Instant::now() < deadline, "nobody calls {action}");
+            sleep(Duration::from_millis(20));
+        }
     }
 
     /// As after a start of the machine: nothing is mounted, what is attached stays attached.

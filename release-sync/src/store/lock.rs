@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -25,6 +27,10 @@ pub(crate) enum LockError {
     Io(#[from] io::Error),
 }
 
+/// How long a lock is waited for that somebody is letting go of: a process that was killed a moment ago, or a
+/// child that has not yet closed what it got from its parent.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Longest text that a holder is described with.
 const MAX_HOLDER: u64 = 400;
 
@@ -35,7 +41,7 @@ impl Lock {
         let mode = Mode::RUSR | Mode::WUSR;
         let file = rustix::fs::openat(private, c"lock", flags, mode).map_err(io::Error::from)?;
         let mut file = File::from(file);
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match seize(&file) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let mut text = Vec::new();
@@ -50,5 +56,15 @@ impl Lock {
         file.rewind()?;
         writeln!(file, "{holder}")?;
         Ok(Self { _file: file })
+    }
+}
+
+fn seize(file: &File) -> Result<(), Errno> {
+    let begin = Instant::now();
+    loop {
+        match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if begin.elapsed() < PATIENCE => sleep(PATIENCE / 50),
+            result => return result,
+        }
     }
 }
