@@ -178,16 +178,7 @@ fn a_clock_that_is_a_year_off_is_put_right() {
 #[test]
 fn the_hook_is_told_when_the_release_is_there_and_not_before() {
     let scene = Scene::new();
-    let group = r#"
-ec2.create_tags(Resources=[args], Tags=[{"Key": "aws:autoscaling:groupName", "Value": "web"}])
-autoscaling.create_launch_configuration(LaunchConfigurationName="lc", ImageId="ami-12345678", InstanceType="t3.small")
-autoscaling.create_auto_scaling_group(AutoScalingGroupName="web", MinSize=0, MaxSize=5, DesiredCapacity=0,
-    LaunchConfigurationName="lc", AvailabilityZones=["us-east-1a"])
-"#;
-    scene.ec2.aside(group, &json!(scene.instance));
-    scene
-        .ec2
-        .set_lifecycle(&scene.instance, Some("Pending:Wait"));
+    scene.hold();
     let ended = scene.boot(&["--lifecycle-hook=ready"]);
     ended.assert_code(0);
     let calls = scene.ec2.calls();
