@@ -183,6 +183,11 @@ impl Scene {
         }
     }
 
+    /// Unmounts the release server's volume: nothing can be prepared any more.
+    pub(crate) fn close_source(&self) {
+        self.volumes.detach(&self.source);
+    }
+
     /// Makes what is mounted what was last prepared, as a push does.
     pub(crate) fn push(&self) {
         let mut copy = Command::new("cp");
