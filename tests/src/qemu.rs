@@ -2,7 +2,7 @@
 //! while it runs.
 //!
 //! It has a network of its own. The host's loopback is 10.0.2.2 in it, and [`Relay`]s bring there what listens
-//! elsewhere. `./dev` sees to QEMU, and to a Debian that has the kernel.
+//! elsewhere. Its resolvers, EC2's and the one that DHCP tells, are [`Names`]. `./dev` sees to QEMU, and to a Debian that has the kernel.
 
 mod debian;
 mod files;
@@ -28,10 +28,13 @@ pub use relay::Relay;
 
 use qmp::Qmp;
 
-/// Not KVM: it may be there and yet not work, as in a machine that is a guest itself.
-const MACHINE: [&str; 14] = [
+/// Not KVM: it may be there and yet not work, as in a machine that is a guest itself. Without random numbers from its
+/// processor, a machine waits for some.
+const MACHINE: [&str; 16] = [
     "-M",
     "q35",
+    "-cpu",
+    "qemu64,+rdrand",
     "-accel",
     "tcg,thread=multi",
     "-m",
@@ -45,6 +48,8 @@ const MACHINE: [&str; 14] = [
     "-device",
     "virtio-net-pci,netdev=net0",
 ];
+/// Whom QEMU asks for a guest that asks the resolver which DHCP told it of.
+const WITH_RESOLVER: &str = r#"mount --bind "$1" /etc/resolv.conf; shift; exec "$@""#;
 /// Ports that a disk can be put into.
 const PORTS: usize = 6;
 
@@ -83,9 +88,15 @@ impl Qemu {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let console = folder.path().join("console");
         let socket = folder.path().join("qmp");
-        let mut command = Command::new("setpriv");
+        let resolver = folder.path().join("resolv.conf");
+        fs::write(&resolver, format!("nameserver {}\n", names::ADDRESS))
+            .expect("a file can be made");
+        let mut command = Command::new("unshare");
         command
-            .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
+            .args(["--mount", "--propagation", "private"])
+            .args(["sh", "-ec", WITH_RESOLVER, "sh"])
+            .arg(resolver)
+            .args(["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"])
             .args(MACHINE)
             .arg("-kernel")
             .arg(debian::kernel())
@@ -107,7 +118,7 @@ impl Qemu {
             let device = format!("pcie-root-port,id=rp{port},chassis={port},slot={port}");
             command.args(["-device", &device]);
         }
-        let process = command.spawn().expect("setpriv comes with util-linux");
+        let process = command.spawn().expect("unshare comes with util-linux");
         let qmp = Qmp::connect(&socket).unwrap_or_else(|| {
             let errors = fs::read_to_string(folder.path().join("errors")).unwrap_or_default();
             panic!("QEMU does not start; `./dev boot` installs it: {errors}")

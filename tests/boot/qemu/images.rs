@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use release_core::SecretKey;
+use release_core::Pointer;
 use release_tests::qemu::{Debian, Files, Qemu};
 use release_tests::volumes::Content;
 
@@ -30,7 +30,7 @@ enum Way {
     InitramfsTools,
     /// With systemd in the image, as on most machines that have dracut.
     Dracut,
-    /// With dracut's own init, and its own way to a network.
+    /// With dracut's own init, its own way to a network, and nothing that is not needed.
     DracutAlone,
 }
 
@@ -39,8 +39,7 @@ impl Way {
     const fn config(self) -> &'static str {
         match self {
             Self::DracutAlone => {
-                "add_dracutmodules+=\" network-legacy release-boot \"\n\
-                 omit_dracutmodules+=\" systemd systemd-initrd dracut-systemd systemd-networkd \"\n"
+                "dracutmodules+=\" base fs-lib kernel-modules network-legacy release-boot rootfs-block udev-rules \"\n"
             }
             _ => "add_dracutmodules+=\" release-boot \"\n",
         }
@@ -133,9 +132,12 @@ fn brings_the_release_or_ends(way: Way, content: Content) {
     let scene = Scene::with(content, |_| ());
     let image = Made::by(way, &scene);
     let next = scene.prepare(2);
-    scene.announce_by(&SecretKey::generate(None).unwrap().0, &next);
+    scene.announce(&Pointer {
+        region: "eu-west-1".parse().unwrap(),
+        ..next.clone()
+    });
     let booted = image.boot(&scene);
-    booted.assert_says("signed with another key");
+    booted.assert_says("of region eu-west-1");
     booted.assert_says("release-boot ended with 5");
     for words in ["ROOT", "APP"] {
         assert!(!booted.console.contains(words), "{}", booted.console);
