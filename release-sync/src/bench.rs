@@ -38,7 +38,7 @@ impl Searcher {
     #[allow(clippy::expect_used)]
     pub fn new(signature: Vec<u8>, size: u64) -> Self {
         Self(Index::new(
-            Signature::parse(signature, size).expect("it was made by `sign`"),
+            Signature::parse(&signature, size).expect("it was made by `sign`"),
         ))
     }
 

@@ -131,7 +131,7 @@ impl Drive<'_> {
                 return Ok(());
             }
             match blocked {
-                Blocked::No if !waiting && self.session.poll_transmit().is_some() => {}
+                Blocked::No if !waiting && self.has_more(&due) => {}
                 Blocked::No if lingers => self.sleep(false, LINGER)?,
                 Blocked::No => self.sleep(false, NAP)?,
                 Blocked::Full => self.sleep(true, NAP)?,
@@ -209,6 +209,12 @@ impl Drive<'_> {
         }
     }
 
+    /// Is there something to send that nobody will wake us for? What was written has made room for answers.
+    fn has_more(&self, due: &VecDeque<Due>) -> bool {
+        let is_due = self.session.wants_answer() && !due.is_empty();
+        is_due || self.session.poll_transmit().is_some()
+    }
+
     /// Writes until there is no room or nothing left.
     fn write(&mut self) -> Result<Blocked, Error> {
         let piece = self
@@ -282,99 +288,4 @@ impl Drive<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use release_core::Generation;
-
-    use super::*;
-    use crate::Options;
-    use crate::session::{Goal, Patience};
-    use crate::wire::{self, Begin, Purpose, ToController, control};
-
-    /// A host that has greeted and says that it is there, faster than anybody could listen.
-    struct Flood {
-        greeted: bool,
-        frames: Vec<u8>,
-    }
-
-    impl Transport for Flood {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let said = match std::mem::replace(&mut self.greeted, true) {
-                false => wire::greeting(),
-                true => self.frames.clone(),
-            };
-            buffer[..said.len()].copy_from_slice(&said);
-            Ok(said.len())
-        }
-
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            Ok(bytes.len())
-        }
-
-        fn wait(&mut self, _: bool, _: &Waker, _: Duration) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn unread(&mut self, _: &[u8]) {}
-
-        fn stderr(&self) -> &[u8] {
-            &[]
-        }
-
-        fn exit_status(&mut self) -> Option<i32> {
-            None
-        }
-
-        fn close(&mut self) {}
-    }
-
-    fn begin() -> Begin {
-        Begin {
-            purpose: Purpose::Inspect,
-            destination: b"/destination".to_vec(),
-            generation: Generation::default(),
-            delete: true,
-            checksum: false,
-            exclude: Vec::new(),
-            protect: Vec::new(),
-            max_delete: None,
-            keep_undo: true,
-            require_mount: false,
-            numeric_owner: false,
-            holder: String::new(),
-            silence_seconds: 30,
-        }
-    }
-
-    #[test]
-    fn a_host_that_floods_can_be_left() {
-        let cancel = Cancel::default();
-        let stop = cancel.clone();
-        let (ended, end) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let patience = Patience::of(&Options::default());
-            let mut session = Controller::new(Goal::Inspect, begin(), patience, Instant::now());
-            let mut drive = Drive {
-                transport: &mut Flood {
-                    greeted: false,
-                    frames: control(&ToController::KeepAlive).repeat(1000),
-                },
-                session: &mut session,
-                awaited: &Awaited::default(),
-                reader: 0,
-                waker: &Waker::new().unwrap(),
-                cancel: &cancel,
-                paces: &[],
-            };
-            let result = drive.run(&mut |_, _| {}, &mut || Verdict::Wait);
-            // The other end is gone when this comes too late.
-            let _ = ended.send(result);
-        });
-        stop.cancel();
-        let result = end.recv_timeout(Duration::from_secs(10)).unwrap();
-        // Cancelled, or found out as a flood before: left, either way.
-        let is_left = matches!(result, Err(Error::Cancelled | Error::Protocol { .. }));
-        assert!(is_left, "{result:?}");
-    }
-}
+mod tests;

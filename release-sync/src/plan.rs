@@ -6,6 +6,7 @@
 mod difference;
 mod itemize;
 mod origin;
+mod predecessor;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,7 @@ pub(crate) enum Origin {
     Twin(u32),
     /// The controller sends it, as a delta if there is a basis: index into the tree.
     Wanted {
-        /// The file at the same path.
+        /// The file at the same path, or else one that the new file probably was.
         basis: Option<u32>,
     },
 }

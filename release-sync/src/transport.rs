@@ -21,7 +21,7 @@ mod streams;
 #[cfg(test)]
 mod testing;
 mod text;
-mod waker;
+pub(crate) mod waker;
 
 pub(crate) use greeting::{MagicError, await_magic};
 pub(crate) use memory::memory_pair;

@@ -154,8 +154,8 @@ mod tests {
         let pays = |old, new| pays(Blocks::of(old).unwrap(), new);
         assert!(pays(1 << 30, 1 << 30));
         assert!(pays(1024, 1024));
-        assert!(!pays(1 << 30, 1 << 19));
-        assert!(!pays(1024, 40));
+        assert!(!pays(1 << 30, 1 << 18));
+        assert!(!pays(1024, 18));
         assert!(!pays(Blocks::MAX_BASIS, 1 << 20));
     }
 }

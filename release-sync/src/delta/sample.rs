@@ -40,8 +40,8 @@ mod tests {
     use crate::delta::{Blocks, Signature};
 
     fn index(basis_size: u64) -> Index {
-        let size = Blocks::of(basis_size).unwrap().count() as usize * 20;
-        Index::new(Signature::parse(vec![0; size], basis_size).unwrap())
+        let size = Signature::size_for(Blocks::of(basis_size).unwrap());
+        Index::new(Signature::parse(&vec![0; size], basis_size).unwrap())
     }
 
     #[test]

@@ -210,10 +210,8 @@ impl<'a> Search<'a> {
             Some(start) if blocks > 1 => (start, blocks),
             _ => (self.at, blocks.min(1)),
         };
-        let mut ahead = sums(
-            &self.window[start..self.at + wanted * length],
-            length as u32,
-        );
+        let ahead = &self.window[start..self.at + wanted * length];
+        let mut ahead = sums(ahead, self.index.blocks());
         ahead.split_off(ahead.len() - wanted)
     }
 
@@ -224,7 +222,7 @@ impl<'a> Search<'a> {
         let at = self.window.len().checked_sub(length)?;
         let tail = &self.window[at..];
         let is_it = Weak::of(tail).value().to_be_bytes() == sum[..4]
-            && sums(tail, self.length as u32) == [*sum];
+            && sums(tail, self.index.blocks()) == [*sum];
         is_it.then(|| Match {
             at,
             offset: self.index.blocks().offset(block),
@@ -287,6 +285,13 @@ mod tests {
     use super::*;
     use crate::delta::{Blocks, Signature};
 
+    /// A basis of as many blocks of the least length as there can be: 448 of 432 bytes.
+    const BASIS: u64 = 432 * 448;
+
+    fn short_blocks() -> Blocks {
+        Blocks::of(BASIS).unwrap()
+    }
+
     /// Bytes that differ enough, and repeat after `period`.
     fn periodic(length: usize, period: u32) -> Vec<u8> {
         let byte = |i: u32| ((i % period).wrapping_mul(0x9e37_79b1) >> 24) as u8;
@@ -295,8 +300,9 @@ mod tests {
 
     /// The effort of a search that is expected to find `matches` matches.
     fn effort(window: &[u8], sums: Vec<Sum>, basis_size: u64, matches: usize) -> u64 {
-        let signature = Signature::parse(sums.as_flattened().to_vec(), basis_size).unwrap();
-        let index = Index::new(signature);
+        let size = 4 + Blocks::of(basis_size).unwrap().strong_size();
+        let bytes: Vec<u8> = sums.iter().flat_map(|sum| &sum[..size]).copied().collect();
+        let index = Index::new(Signature::parse(&bytes, basis_size).unwrap());
         let mut search = Search::new(&index, window);
         assert_eq!(search.by_ref().count(), matches);
         search.effort.spent
@@ -308,12 +314,12 @@ mod tests {
     }
 
     /// Sums of the blocks that begin at every position, with wrong strong ones.
-    fn lies(file: &[u8], length: u32, count: usize) -> Vec<Sum> {
+    fn lies(file: &[u8], blocks: Blocks, count: usize) -> Vec<Sum> {
         let mut lies: Vec<Sum> = (0..count)
-            .flat_map(|at| sums(&file[at..at + length as usize], length))
+            .flat_map(|at| sums(&file[at..at + blocks.length() as usize], blocks))
             .collect();
-        for (number, sum) in (0u32..).zip(&mut lies) {
-            sum[16..].copy_from_slice(&number.to_be_bytes());
+        for (number, sum) in (0u16..).zip(&mut lies) {
+            sum[4..6].copy_from_slice(&number.to_be_bytes());
         }
         lies
     }
@@ -321,16 +327,15 @@ mod tests {
     #[test]
     fn wrong_strong_sums_cost_no_more_than_a_few_passes() {
         // Every byte of each of these begins a window whose weak sum is in the signature.
-        let basis_size = 700 * 600;
-        for period in [1, 2, 7, 600] {
+        for period in [1, 2, 7, 440] {
             let window = periodic(400_000, period);
-            let spent = effort(&window, lies(&window, 700, 600), basis_size, 0);
+            let spent = effort(&window, lies(&window, short_blocks(), 448), BASIS, 0);
             assert!(
                 spent > window.len() as u64,
                 "the lies were not looked at: {spent}"
             );
             assert!(
-                spent <= bound(&window, 700),
+                spent <= bound(&window, 432),
                 "{spent} for a period of {period}"
             );
         }
@@ -343,7 +348,7 @@ mod tests {
         let length = blocks.length() as usize;
         for window in [length, 2 * length + 1, 9 * length, 300_000] {
             let window = vec![0; window];
-            let lie = lies(&vec![0; length], blocks.length(), 1);
+            let lie = lies(&vec![0; length], blocks, 1);
             let sums = vec![lie[0]; blocks.count() as usize];
             let spent = effort(&window, sums, basis_size, 0);
             assert!(
@@ -359,7 +364,7 @@ mod tests {
         // Weak sums that share the filter's bits and the slot with that of the window, as far as
         // small distances to its key go.
         let window = vec![0u8; 400_000];
-        let zeros = sums(&window[..700], 700)[0];
+        let zeros = sums(&window[..432], short_blocks())[0];
         let weak = u32::from_be_bytes([zeros[0], zeros[1], zeros[2], zeros[3]]);
         // The multiplier of the index's keys, and its inverse modulo 2³² by Newton's iteration.
         let times = 0x9e37_79b1u32;
@@ -372,22 +377,22 @@ mod tests {
             sum[..4].copy_from_slice(&key.wrapping_mul(inverse).to_be_bytes());
             sum
         };
-        let sums: Vec<Sum> = (0..600).map(neighbour).collect();
-        let spent = effort(&window, sums, 700 * 600, 0);
+        let sums: Vec<Sum> = (0..448).map(neighbour).collect();
+        let spent = effort(&window, sums, BASIS, 0);
         assert!(
             spent > window.len() as u64,
             "the slot was not looked into: {spent}"
         );
-        assert!(spent <= bound(&window, 700), "{spent}");
+        assert!(spent <= bound(&window, 432), "{spent}");
     }
 
     #[test]
     fn an_unchanged_file_is_hashed_once() {
-        let window = periodic(700 * 600, u32::MAX);
-        let sums = sums(&window, 700);
-        let spent = effort(&window, sums, 700 * 600, 600);
+        let window = periodic(BASIS as usize, u32::MAX);
+        let sums = sums(&window, short_blocks());
+        let spent = effort(&window, sums, BASIS, 448);
         assert!(
-            spent <= (window.len() + LANES * 700 + 700) as u64,
+            spent <= (window.len() + LANES * 432 + 432) as u64,
             "{spent}"
         );
     }

@@ -1,18 +1,18 @@
 //! Signatures: a weak and a strong sum of each block of a basis.
 //!
-//! On the wire a signature is its blocks' sums one after the other, each [`SUM_SIZE`] bytes: the
-//! weak sum, big-endian, then the MD4 digest. It has no header, since all that librsync's would say
-//! follows from the basis's size ([`Blocks`]), which travels with it.
+//! On the wire a signature is its blocks' sums one after the other: the weak sum, big-endian, then as many
+//! bytes of the MD4 digest as are [needed](Blocks::strong_size). It has no header, since all that librsync's
+//! would say follows from the basis's size ([`Blocks`]), which travels with it.
 
 use super::Blocks;
 
-/// Bytes of MD4: all that there are.
+/// Bytes of the weak sum.
+const WEAK_SIZE: usize = 4;
+/// Bytes of the strong sum, MD4, before it is cut.
 const STRONG_SIZE: usize = 16;
-/// Bytes of a block's sums: 4 of the weak one, 16 of MD4.
-pub(super) const SUM_SIZE: usize = 4 + STRONG_SIZE;
 
-/// A block's sums, as they are on the wire.
-pub(super) type Sum = [u8; SUM_SIZE];
+/// A block's sums, as they are on the wire, and zeros behind them.
+pub(super) type Sum = [u8; 12];
 
 /// How many blocks fast_rsync hashes in one go where the processor can. Fewer than these it hashes
 /// one by one, which takes as long for each as for all of these together.
@@ -55,7 +55,7 @@ impl SignatureBuilder {
     pub(crate) fn new(blocks: Blocks) -> Self {
         Self {
             blocks,
-            sums: Vec::with_capacity(blocks.count() as usize * SUM_SIZE),
+            sums: Vec::with_capacity(Signature::size_for(blocks)),
             signed: 0,
             ended: false,
         }
@@ -79,8 +79,10 @@ impl SignatureBuilder {
             return;
         }
         self.ended = !piece.len().is_multiple_of(self.blocks.length() as usize);
-        self.sums
-            .extend_from_slice(sums(piece, self.blocks.length()).as_flattened());
+        let size = sum_size(self.blocks);
+        for sum in sums(piece, self.blocks) {
+            self.sums.extend_from_slice(&sum[..size]);
+        }
     }
 
     /// The signature's bytes for the wire.
@@ -95,7 +97,7 @@ impl SignatureBuilder {
                 signed: self.signed,
             });
         }
-        if self.sums.len() != self.blocks.count() as usize * SUM_SIZE {
+        if self.sums.len() != Signature::size_for(self.blocks) {
             return Err(SignError::Ragged {
                 length: self.blocks.length(),
             });
@@ -108,7 +110,7 @@ impl SignatureBuilder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signature {
     blocks: Blocks,
-    sums: Vec<u8>,
+    sums: Vec<Sum>,
 }
 
 /// Why bytes from a host are not the signature of its basis.
@@ -135,20 +137,21 @@ pub(crate) enum SignatureError {
 impl Signature {
     /// Bytes of the signature of a basis that is cut into `blocks`.
     pub(crate) fn size_for(blocks: Blocks) -> usize {
-        blocks.count() as usize * SUM_SIZE
+        blocks.count() as usize * sum_size(blocks)
     }
 
     /// Takes the bytes that a host gives as the signature of its basis of `basis_size` bytes.
-    pub(crate) fn parse(sums: Vec<u8>, basis_size: u64) -> Result<Self, SignatureError> {
+    pub(crate) fn parse(bytes: &[u8], basis_size: u64) -> Result<Self, SignatureError> {
         let blocks = Blocks::of(basis_size).ok_or(SignatureError::Basis { basis_size })?;
         let expected = Self::size_for(blocks);
-        if sums.len() != expected {
+        if bytes.len() != expected {
             return Err(SignatureError::Length {
                 basis_size,
                 expected,
-                found: sums.len(),
+                found: bytes.len(),
             });
         }
+        let sums = bytes.chunks_exact(sum_size(blocks)).map(padded).collect();
         Ok(Self { blocks, sums })
     }
 
@@ -158,19 +161,32 @@ impl Signature {
     }
     /// The sums, one a block.
     pub(super) fn sums(&self) -> &[Sum] {
-        self.sums.as_chunks().0
+        &self.sums
     }
 }
 
-/// The sums of the blocks that `bytes` is cut into, a short last one included. `length` is not 0.
-pub(super) fn sums(bytes: &[u8], length: u32) -> Vec<Sum> {
+/// Bytes of a block's sums on the wire.
+fn sum_size(blocks: Blocks) -> usize {
+    WEAK_SIZE + blocks.strong_size()
+}
+
+fn padded(bytes: &[u8]) -> Sum {
+    let mut sum = Sum::default();
+    sum[..bytes.len()].copy_from_slice(bytes);
+    sum
+}
+
+/// The sums of blocks of that length that `bytes` is cut into, a short last one included.
+pub(super) fn sums(bytes: &[u8], blocks: Blocks) -> Vec<Sum> {
     let options = fast_rsync::SignatureOptions {
-        block_size: length,
+        block_size: blocks.length(),
         crypto_hash_size: STRONG_SIZE as u32,
     };
     let signature = fast_rsync::Signature::calculate(bytes, options);
     // After a header of constant size come the sums, in the form that our wire has too.
-    signature.serialized().as_rchunks().1.to_vec()
+    let whole: &[[u8; WEAK_SIZE + STRONG_SIZE]] = signature.serialized().as_rchunks().1;
+    let size = sum_size(blocks);
+    whole.iter().map(|sum| padded(&sum[..size])).collect()
 }
 
 #[cfg(test)]
@@ -179,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    const LONGEST: usize = Blocks::MAX_COUNT as usize * SUM_SIZE;
+    const LONGEST: usize = Blocks::MAX_COUNT as usize * 11;
 
     fn sign(bytes: &[u8], pieces: impl Iterator<Item = usize>) -> Result<Vec<u8>, SignError> {
         let mut builder = SignatureBuilder::new(Blocks::of(bytes.len() as u64).unwrap());
@@ -200,10 +216,12 @@ mod tests {
 
     #[test]
     fn pieces_make_the_signature_of_the_whole() {
-        for size in [1, 699, 700, 701, 5600, 100_000, 3_000_000] {
+        for size in [1, 431, 432, 433, 3456, 100_000, 3_000_000] {
             let bytes = noise(size);
             let blocks = Blocks::of(size as u64).unwrap();
-            let whole = sums(&bytes, blocks.length()).as_flattened().to_vec();
+            let cut = sum_size(blocks);
+            let sums = sums(&bytes, blocks);
+            let whole: Vec<u8> = sums.iter().flat_map(|sum| &sum[..cut]).copied().collect();
             let piece = SignatureBuilder::new(blocks).piece_length();
             for piece in [blocks.length() as usize, piece] {
                 let built = sign(&bytes, std::iter::repeat_n(piece, size.div_ceil(piece)));
@@ -225,9 +243,9 @@ mod tests {
     #[test]
     fn a_changed_basis_is_refused() {
         let blocks = Blocks::of(2000).unwrap();
-        for signed in [0, 1400, 1999, 2001, 9000] {
+        for signed in [0, 1296, 1999, 2001, 9000] {
             let mut builder = SignatureBuilder::new(blocks);
-            for piece in noise(signed).chunks(700) {
+            for piece in noise(signed).chunks(432) {
                 builder.push(piece);
             }
             let error = SignError::Size {
@@ -237,45 +255,43 @@ mod tests {
             assert_eq!(builder.finish(), Err(error));
         }
         let ragged = sign(&noise(2000), [1, 1400, 599].into_iter());
-        assert_eq!(ragged, Err(SignError::Ragged { length: 700 }));
+        assert_eq!(ragged, Err(SignError::Ragged { length: 432 }));
     }
 
     #[test]
     fn only_the_one_length_that_fits_the_basis_is_parsed() {
-        let blocks = |size| Blocks::of(size).unwrap().count() as usize;
-        for size in [1, 700, 701, 490_000, 1 << 30, Blocks::MAX_BASIS] {
-            let fits = blocks(size) * SUM_SIZE;
+        for size in [1, 432, 433, 490_000, 1 << 30, Blocks::MAX_BASIS] {
+            let blocks = Blocks::of(size).unwrap();
+            let (sum, fits) = (sum_size(blocks), Signature::size_for(blocks));
             assert!(fits <= LONGEST);
-            assert!(Signature::parse(vec![0; fits], size).is_ok());
-            for found in [0, 1, fits - SUM_SIZE, fits - 1, fits + 1, fits + SUM_SIZE] {
+            assert!(Signature::parse(&vec![0; fits], size).is_ok());
+            for found in [0, 1, fits - sum, fits - 1, fits + 1, fits + sum] {
                 let error = SignatureError::Length {
                     basis_size: size,
                     expected: fits,
                     found,
                 };
-                assert_eq!(Signature::parse(vec![0; found], size), Err(error));
+                assert_eq!(Signature::parse(&vec![0; found], size), Err(error));
             }
         }
         for size in [0, Blocks::MAX_BASIS + 1, u64::MAX] {
-            for found in [0, SUM_SIZE, LONGEST] {
+            for found in [0, 6, LONGEST] {
                 let error = SignatureError::Basis { basis_size: size };
-                assert_eq!(Signature::parse(vec![0; found], size), Err(error));
+                assert_eq!(Signature::parse(&vec![0; found], size), Err(error));
             }
         }
     }
 
     #[test]
     fn the_wire_form_stays() {
-        let mut basis = vec![b'a'; 700];
+        let mut basis = vec![b'a'; 432];
         basis.extend_from_slice(b"abc");
         let golden = [
-            // 700 times 'a', whose digest OpenSSL says is this
-            0x33, 0x00, 0x5e, 0x00, 0x8a, 0xca, 0x56, 0xae, 0xfc, 0x7d, 0x85, 0x4b, 0x80, 0xea,
-            0x02, 0xd2, 0x1f, 0x6d, 0x83, 0x10,
-            // "abc": RFC 1320 has this digest in its test suite
-            0x03, 0x04, 0x01, 0x83, 0xa4, 0x48, 0x01, 0x7a, 0xaf, 0x21, 0xd8, 0x52, 0x5f, 0xc1,
-            0x0a, 0xe8, 0x7a, 0xa6, 0x72, 0x9d,
+            // 432 times 'a'; OpenSSL says that the digest begins so
+            0xac, 0x00, 0xd8, 0x00, 0xae, 0x41,
+            // "abc": RFC 1320 has the digest in its test suite
+            0x03, 0x04, 0x01, 0x83, 0xa4, 0x48,
         ];
-        assert_eq!(sign(&basis, [703].into_iter()).unwrap(), golden);
+        assert_eq!(sign(&basis, [435].into_iter()).unwrap(), golden);
     }
 }

@@ -1,9 +1,11 @@
 //! Where the content of each new file comes from.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use release_core::Digest;
 
+use super::predecessor::Predecessors;
 use super::{Action, Origin, Situation, Step};
 use crate::tree::{Found, FoundKind};
 
@@ -41,6 +43,8 @@ pub(super) fn source(situation: &Situation<'_>, steps: &mut [Step]) {
             here.insert(digest, Origin::Tree(index as u32));
         }
     }
+    // Made when first asked for: most releases have no use for it.
+    let predecessors = LazyCell::new(|| Predecessors::new(manifest, tree, is_basis));
     for step in steps {
         let Some((size, digest)) = content(step) else {
             continue;
@@ -52,8 +56,14 @@ pub(super) fn source(situation: &Situation<'_>, steps: &mut [Step]) {
         } else if let Some(&origin) = here.get(&digest) {
             origin
         } else {
+            let path = &manifest.entries()[step.entry as usize].path;
+            let same_path = step.old.filter(|&old| is_basis(&tree[old as usize]));
+            let may_have_one = same_path.is_none() && size >= LEAST_BASIS;
             Origin::Wanted {
-                basis: step.old.filter(|&old| is_basis(&tree[old as usize])),
+                basis: match may_have_one {
+                    true => predecessors.of(path, size),
+                    false => same_path,
+                },
             }
         };
         if let Origin::Staged | Origin::Wanted { .. } = origin {

@@ -310,7 +310,7 @@ fn answer(source: &Files, release: &Release, want: &Want) -> Vec<Arc<[u8]>> {
         let mut ops = Vec::new();
         match &ask.basis {
             Some(basis) => {
-                let signature = Signature::parse(basis.signature.clone(), basis.size).unwrap();
+                let signature = Signature::parse(&basis.signature, basis.size).unwrap();
                 Index::new(signature).diff(content, 0..content.len(), &mut ops);
             }
             None => {

@@ -212,7 +212,7 @@ impl Encoder {
 
 /// The index of an old file. A signature that is refused is as good as none: the whole file is sent.
 fn index_of(basis: &Basis) -> Option<Index> {
-    Signature::parse(basis.signature.clone(), basis.size)
+    Signature::parse(&basis.signature, basis.size)
         .ok()
         .map(Index::new)
 }

@@ -1,9 +1,8 @@
 //! Whether to compress, and how hard.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Levels of zstd, and up to how many bytes of content in all they are used: for what is sent of files of
-/// which the hosts have old ones, and for the rest.
+/// Levels of zstd, and up to how many bytes of content in all they are used: in an update, and for first copies.
 const OF_UPDATES: [(u64, i32); 3] = [(16 << 20, 6), (128 << 20, 3), (u64::MAX, 1)];
 const OF_COPIES: [(u64, i32); 3] = [(8 << 20, 6), (32 << 20, 3), (u64::MAX, 1)];
 
@@ -37,10 +36,11 @@ impl Manner {
 }
 
 /// Chooses zstd levels: an update is small and waits for the line, a first copy is large and waits for
-/// the processor.
+/// the processor. Where some host has old files, what is new in the release belongs to the update.
 #[derive(Debug, Default)]
 pub(super) struct Level {
     encoded: AtomicU64,
+    updates: AtomicBool,
 }
 
 impl Level {
@@ -48,8 +48,12 @@ impl Level {
     pub(super) fn of(&self, length: usize, manner: Manner) -> Option<i32> {
         let levels = match manner {
             Manner::Plain => return None,
-            Manner::Copy => OF_COPIES,
-            Manner::Update => OF_UPDATES,
+            Manner::Copy if !self.updates.load(Ordering::Relaxed) => OF_COPIES,
+            Manner::Copy => OF_UPDATES,
+            Manner::Update => {
+                self.updates.store(true, Ordering::Relaxed);
+                OF_UPDATES
+            }
         };
         let before = self.encoded.fetch_add(length as u64, Ordering::Relaxed);
         let fits = levels.iter().find(|(end, _)| before < *end);
@@ -121,6 +125,8 @@ mod tests {
         assert_eq!((levels[0], levels[49]), (6, 1));
         let longer = level.of(1 << 20, Manner::Update);
         assert_eq!(longer, Some(3), "an update waits for the line for longer");
+        let new = level.of(1 << 20, Manner::Copy);
+        assert_eq!(new, Some(3), "and so does what is new in it");
         assert_eq!(level.of(1 << 20, Manner::Plain), None);
     }
 }

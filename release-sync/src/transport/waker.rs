@@ -33,11 +33,11 @@ impl Waker {
 }
 
 /// What to wait for on a file descriptor.
-pub(super) type Interest<'fd> = (BorrowedFd<'fd>, PollFlags);
+pub(crate) type Interest<'fd> = (BorrowedFd<'fd>, PollFlags);
 
 /// Sleeps until one of the descriptors is ready, the waker was woken, or the time is over; a signal ends
 /// it too.
-pub(super) fn sleep(
+pub(crate) fn sleep(
     interests: &[Interest<'_>],
     waker: &Waker,
     timeout: Duration,

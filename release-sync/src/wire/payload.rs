@@ -100,6 +100,12 @@ impl PayloadBuilder {
         debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
     }
 
+    /// Adds all parts of another frame, which must fit into [`Self::room`].
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.raw.extend_from_slice(&other.raw);
+        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+    }
+
     fn head(&mut self, entry: u32, flags: PartFlags, length: usize) {
         number::put(&mut self.raw, entry.into());
         self.raw.push(match flags {

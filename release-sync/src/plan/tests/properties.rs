@@ -120,7 +120,14 @@ proptest! {
                     brought.insert(step.entry);
                     let old = step.old.map(|old| &tree[old as usize]);
                     let fit = old.and_then(Found::file).is_some_and(|(size, _)| size >= LEAST_BASIS);
-                    prop_assert_eq!(basis, step.old.filter(|_| fit));
+                    if fit || basis.is_none() {
+                        prop_assert_eq!(basis, step.old.filter(|_| fit));
+                    } else if let Some(old) = basis {
+                        let old = &tree[old as usize];
+                        prop_assert!(old.file().is_some_and(|(size, _)| size >= LEAST_BASIS));
+                        let entries = manifest.entries();
+                        prop_assert!(entries.iter().all(|entry| entry.path != old.path));
+                    }
                 }
             }
         }

@@ -59,7 +59,7 @@ impl LargeFile {
                 None => self.copy(start),
             })
             .collect();
-        let Ok(mut read) = read else {
+        let Ok(read) = read else {
             return self.failed(supply, unit);
         };
         for segment in &read {
@@ -71,8 +71,10 @@ impl LargeFile {
         if ends && !self.is_as_scanned() {
             return self.failed(supply, unit);
         }
-        let count = read.len();
-        read.par_iter_mut()
+        let mut frames = joined(read);
+        let count = frames.len();
+        frames
+            .par_iter_mut()
             .enumerate()
             .map(|(number, segment)| {
                 let last = ends && number + 1 == count;
@@ -166,6 +168,22 @@ impl Segment {
             None => &raw[raw.len() - self.length..],
         }
     }
+}
+
+/// Puts what is left of segments that were compared into as few frames as can be: the more of it stands
+/// together, the better it compresses.
+fn joined(segments: Vec<Segment>) -> Vec<Segment> {
+    let mut frames: Vec<Segment> = Vec::with_capacity(segments.len());
+    for segment in segments {
+        let open = frames
+            .last_mut()
+            .filter(|open| segment.window.is_some() && open.frame.room() >= segment.frame.length());
+        match open {
+            Some(open) => open.frame.append(&segment.frame),
+            None => frames.push(segment),
+        }
+    }
+    frames
 }
 
 /// Does the old file have anything of the new one? A few samples tell.

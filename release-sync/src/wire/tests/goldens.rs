@@ -2,7 +2,8 @@
 //!
 //! The fixtures are never edited: an agent that was installed long ago speaks just these bytes. A message
 //! that is new gets a fixture of its own; a change of an old one is a new version of the conversation.
-//! Versions 2 and 3 have all that those before had, unchanged, and add to it.
+//! Versions 2 and 3 have all that those before had, unchanged, and add to it. Version 4 cuts signatures, which
+//! messages don't look into.
 
 use std::collections::BTreeSet;
 
@@ -23,6 +24,7 @@ const PAYLOADS: &[u8] = include_bytes!("../fixtures/payloads-v1.bin");
 const TO_AGENT_2: &[u8] = include_bytes!("../fixtures/to-agent-v2.bin");
 const TO_CONTROLLER_2: &[u8] = include_bytes!("../fixtures/to-controller-v2.bin");
 const TO_AGENT_3: &[u8] = include_bytes!("../fixtures/to-agent-v3.bin");
+const TO_AGENT_4: &[u8] = include_bytes!("../fixtures/to-agent-v4.bin");
 /// Compressed, so what later builds make of the same content may differ: only read.
 const COMPRESSED: &[u8] = include_bytes!("../fixtures/compressed-payload-v1.bin");
 
@@ -270,7 +272,7 @@ fn are_all_variants<M: DeserializeOwned>(indices: &BTreeSet<u8>) -> bool {
 
 #[test]
 fn the_greeting_stays_what_it_is() {
-    assert_eq!(wire::greeting(), *b"\0RELEASE\x03\x00");
+    assert_eq!(wire::greeting(), *b"\0RELEASE\x04\x00");
 }
 
 #[test]
@@ -280,6 +282,7 @@ fn messages_to_the_agent_stay_what_they_are() {
         (1, TO_AGENT, to_agent()),
         (2, TO_AGENT_2, to_agent_2()),
         (3, TO_AGENT_3, to_agent_3()),
+        (4, TO_AGENT_4, Vec::new()),
     ] {
         assert_eq!(stream(version, messages.iter().map(control)), golden);
         let bodies = bodies(version, golden, FrameKind::Control);
@@ -384,6 +387,7 @@ fn the_document_shows_the_real_bytes() {
         ("to-agent-v2.bin", TO_AGENT_2),
         ("to-controller-v2.bin", TO_CONTROLLER_2),
         ("to-agent-v3.bin", TO_AGENT_3),
+        ("to-agent-v4.bin", TO_AGENT_4),
         ("wants-v1.bin", WANTS),
         ("payloads-v1.bin", PAYLOADS),
     ] {
