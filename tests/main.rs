@@ -5,6 +5,7 @@
 mod agents;
 mod bootstrap;
 mod by_command;
+mod demo;
 mod drift;
 mod faults_host;
 mod faults_source;

@@ -12,16 +12,17 @@ mod rollout;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::{CloudKind, Config, Rate};
+use release_core::{Config, Rate};
 use release_sync::{Host, Options, SshOptions};
 
 use crate::args::{DeployArgs, HostArgs, PullArgs, StatusArgs};
 use crate::failure::Failure;
 pub(crate) use cloud::CloudFlags;
 pub(crate) use environment::Environment;
+pub(crate) use hosts::find_all;
 pub(crate) use present::Absent;
 pub(crate) use publication::{Publication, Reversal, Snapshotting};
-pub(crate) use rollout::Rollout;
+pub(crate) use rollout::{Listed, Rollout};
 
 /// What `deploy` and `plan` need.
 #[derive(Debug)]
@@ -75,6 +76,9 @@ pub(crate) struct Checkup {
     pub(crate) file: PathBuf,
     pub(crate) source: Option<PathBuf>,
     pub(crate) hosts: Vec<Host>,
+    pub(crate) absent: Vec<Absent>,
+    /// Why the instances of groups are not known.
+    pub(crate) unlisted: Option<Failure>,
     pub(crate) options: Options,
     pub(crate) ssh: SshOptions,
     pub(crate) state: Option<PathBuf>,
@@ -218,13 +222,12 @@ impl File {
         args: &HostArgs,
         environment: &Environment,
     ) -> Result<Checkup, Failure> {
+        let (present, unlisted) = self.as_far_as_known(args, environment)?;
         Ok(Checkup {
             source: self.source(None, environment),
-            hosts: match self.hosts(args, None, environment) {
-                // They are instances, of groups.
-                Err(Failure::NoHosts) if self.config.cloud.kind != CloudKind::None => Vec::new(),
-                hosts => hosts?,
-            },
+            hosts: present.hosts,
+            absent: present.absent,
+            unlisted,
             options: self.options(environment)?,
             ssh: self.ssh(environment)?,
             state: self.state(environment),

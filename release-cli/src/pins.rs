@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use release_core::InstanceId;
-use release_core::cloud::console_host_keys;
+use release_core::cloud::{CloudError, CloudFault, console_host_keys};
 
 use crate::cloud::OpenCloud;
 
@@ -36,23 +36,34 @@ impl Pins {
         &self.path
     }
 
-    /// Takes note of the keys of those that are not known yet. Nothing is an error here: a console shows
-    /// nothing for minutes, and whoever's key is not known is refused when it is connected to.
+    /// Takes note of the keys of those that are not known yet. One that isn't to be had is no error: a console
+    /// shows nothing for minutes, and whoever's key is not known is refused when it is connected to.
+    ///
+    /// # Errors
+    /// When consoles may not be read at all, which is no matter of time.
     pub(crate) async fn learn(
         &self,
         cloud: &OpenCloud,
         instances: impl Iterator<Item = &InstanceId>,
-    ) {
+    ) -> Result<(), CloudError> {
         let known = self.known();
-        let mut lines = String::new();
+        let (mut lines, mut denial) = (String::new(), None);
         for id in instances.filter(|id| !known.contains(id.as_str())) {
-            if let Ok(Some(console)) = cloud.port().console_output(id).await {
-                for key in console_host_keys(&console) {
-                    lines.push_str(&format!("{id} {key}\n"));
+            match cloud.port().console_output(id).await {
+                Ok(Some(console)) => {
+                    for key in console_host_keys(&console) {
+                        lines.push_str(&format!("{id} {key}\n"));
+                    }
                 }
+                Err(error) if error.fault == CloudFault::Denied => {
+                    denial = Some(error);
+                    break;
+                }
+                Ok(None) | Err(_) => {}
             }
         }
         let _ = self.add(&lines);
+        denial.map_or(Ok(()), Err)
     }
 
     /// The ids that have a key.

@@ -40,8 +40,8 @@ use release_core::cloud::{
 use release_core::{Generation, Moment, Retention, SnapshotId};
 use release_sync::Source;
 
-pub(crate) use calls::{delete, tag_published};
-use calls::{find, tag_character};
+pub(crate) use calls::tag_published;
+use calls::{Deletion, delete, find, tag_character};
 pub(crate) use error::SnapshotError;
 pub(crate) use left_over::{LeftOver, clean_up};
 pub(crate) use prune::{all_snapshots, generations, prune};
@@ -136,7 +136,7 @@ impl Snapshots<'_> {
     ///
     /// # Errors
     /// Then there is no snapshot, or it stands in the ledger. If something in the source was changed, it is
-    /// named, and the snapshot was deleted.
+    /// named, and the snapshot was [discarded](Self::discard).
     pub(crate) fn start(&self, source: &Source) -> Result<Shot, Failure> {
         let mut pause = self.pace.pause;
         for attempt in 1.. {
@@ -190,10 +190,9 @@ impl Snapshots<'_> {
         self.lock.strike(&shot.tag)
     }
 
-    /// Deletes a snapshot that will not be published.
+    /// Deletes a snapshot that will not be published. One that can't be seen yet stays in the ledger.
     pub(crate) fn discard(&self, shot: &Shot) -> Result<(), Failure> {
-        self.delete(&shot.snapshot.id)?;
-        self.lock.strike(&shot.tag)
+        self.delete(&shot.snapshot.id, &shot.tag)
     }
 
     /// One snapshot: asked for, judged, and deleted if it won't do.
@@ -237,8 +236,7 @@ impl Snapshots<'_> {
                 self.compare(shot, source).map(Attempt::Done)
             }
             Verdict::Delete(snapshot, why) => {
-                self.delete(&snapshot.id)?;
-                self.lock.strike(&begun.tag)?;
+                self.delete(&snapshot.id, &begun.tag)?;
                 Ok(Attempt::Again(why.to_owned()))
             }
             // It may yet come into sight: the ledger keeps it.
@@ -354,8 +352,11 @@ impl Snapshots<'_> {
         }
     }
 
-    fn delete(&self, id: &SnapshotId) -> Result<(), Failure> {
-        delete(self.cloud, id)
+    fn delete(&self, id: &SnapshotId, tag: &str) -> Result<(), Failure> {
+        match delete(self.cloud, id)? {
+            Deletion::Done => self.lock.strike(tag),
+            Deletion::NotSeen => Ok(()),
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use release_tests::cli;
 use release_tests::ec2::{Ec2, REGION};
 use release_tests::volumes::{Machine, Volumes};
+use rustix::process::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -60,7 +61,13 @@ impl Server {
 
     /// Prepared, with a release in the source.
     pub(crate) fn ready(file_system: &str) -> Self {
+        Self::ready_after(file_system, |_| ())
+    }
+
+    /// The same, where something happens before it is set up.
+    pub(crate) fn ready_after(file_system: &str, happens: fn(&Self)) -> Self {
         let server = Self::new();
+        happens(&server);
         let run = server.set_up(&["--file-system", file_system]);
         run.assert_done();
         let volume = server.ec2.inventory();
@@ -78,15 +85,29 @@ impl Server {
 
     /// `more` are lines below `[snapshot]`.
     pub(crate) fn configure(&self, more: &str) {
+        self.configure_for("/release", "settle = \"2s\"\n", more);
+    }
+
+    /// With a destination, and lines below `[cloud]`.
+    pub(crate) fn configure_for(&self, destination: &str, cloud: &str, more: &str) {
         let config = format!(
             "source = \"release\"\n\
-             destination.path = \"/release\"\n\
+             destination.path = {destination:?}\n\
              state.directory = \"state\"\n\
-             [cloud]\nkind = \"aws\"\nregion = \"{REGION}\"\nsettle = \"2s\"\n\
+             [cloud]\nkind = \"aws\"\nregion = \"{REGION}\"\n{cloud}\
              [publish]\ndirectory = \"www\"\nkey = \"release.key\"\n\
              [snapshot]\nfreeze_timeout = \"10s\"\n{more}"
         );
         fs::write(self.at("release.toml"), config).unwrap();
+    }
+
+    /// Replaces a piece of the configuration.
+    #[track_caller]
+    pub(crate) fn reconfigure(&self, old: &str, new: &str) {
+        let file = self.at("release.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        assert_eq!(text.matches(old).count(), 1, "`{old}` in {text}");
+        fs::write(file, text.replace(old, new)).unwrap();
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {
@@ -149,6 +170,13 @@ impl Server {
         ["snapshot", "--sys", self.machine.sys().to_str().unwrap()]
     }
 
+    /// The volume that is configured.
+    pub(crate) fn volume(&self) -> String {
+        let file = fs::read_to_string(self.at("release.toml")).unwrap();
+        let volume = file.split("volume = \"").nth(1).unwrap();
+        volume.split('"').next().unwrap().to_owned()
+    }
+
     pub(crate) fn snapshot(&self) -> Run {
         self.run(&self.snapshot_words())
     }
@@ -177,11 +205,17 @@ impl Server {
         self.assert_thawed();
     }
 
+    /// Somebody who writes a file into the source, whenever that is possible.
+    pub(crate) fn writer(&self, name: &str) -> Child {
+        let file = self.at("release").join(name);
+        Command::new("touch").arg(file).spawn().unwrap()
+    }
+
     /// Whoever writes to a frozen disk can't be killed, so a child does that nobody waits for.
     #[track_caller]
     pub(crate) fn assert_thawed(&self) {
         let file = self.at("release/probe");
-        let mut child = Command::new("touch").arg(&file).spawn().unwrap();
+        let mut child = self.writer("probe");
         let begin = std::time::Instant::now();
         while !matches!(child.try_wait(), Ok(Some(_))) {
             assert!(begin.elapsed() < Duration::from_secs(10), "it is frozen");
@@ -198,6 +232,21 @@ impl Drop for Server {
         let _ = Command::new("fsfreeze").arg("-u").arg(&source).output();
         let _ = Command::new("umount").arg("-l").arg(&source).output();
     }
+}
+
+/// The process that thaws if its parent can't.
+pub(crate) fn watchdog(parent: &Child) -> Option<Pid> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", parent.id())).ok()?;
+    for task in tasks.flatten() {
+        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for pid in children.split_whitespace() {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if line.split(|&byte| byte == 0).nth(1) == Some(b"watchdog") {
+                return Pid::from_raw(pid.parse().ok()?);
+            }
+        }
+    }
+    None
 }
 
 impl Run {

@@ -2,24 +2,13 @@
 
 use std::fs;
 use std::process::Child;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use release_tests::ec2::{Delays, Fault};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::server::{CALLER, Run, Server};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-#[track_caller]
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "{what} didn't come");
-        sleep(Duration::from_millis(5));
-    }
-}
+use crate::scene::wait_for;
+use crate::server::{Run, Server, watchdog};
 
 #[test]
 fn a_server_is_prepared_from_nothing_and_found_prepared() {
@@ -184,29 +173,13 @@ fn frozen(server: &Server) -> Child {
     child
 }
 
-/// The process that thaws if its parent can't.
-fn watchdog(parent: &Child) -> Pid {
-    let me = parent.id();
-    let mut found = None;
-    for task in fs::read_dir(format!("/proc/{me}/task")).unwrap().flatten() {
-        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        for pid in children.split_whitespace() {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            if line.split(|&byte| byte == 0).nth(1) == Some(b"watchdog") {
-                found = Pid::from_raw(pid.parse().unwrap());
-            }
-        }
-    }
-    found.expect("there is a watchdog")
-}
-
 #[test]
 fn whoever_is_killed_while_it_is_frozen_leaves_nothing() {
     for both in [false, true] {
         let server = Server::ready("ext4");
         let mut child = frozen(&server);
         if both {
-            kill_process(watchdog(&child), Signal::KILL).unwrap();
+            kill_process(watchdog(&child).unwrap(), Signal::KILL).unwrap();
         }
         kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
         child.wait().unwrap();
@@ -227,7 +200,7 @@ fn whoever_is_killed_while_it_is_frozen_leaves_nothing() {
 fn without_its_watchdog_it_thaws_all_the_same() {
     let server = Server::ready("xfs");
     let child = frozen(&server);
-    kill_process(watchdog(&child), Signal::KILL).unwrap();
+    kill_process(watchdog(&child).unwrap(), Signal::KILL).unwrap();
     Run::of(child.wait_with_output().unwrap()).assert_done();
     server.assert_clean(1);
 }
@@ -249,19 +222,4 @@ fn retention_keeps_what_is_configured() {
     server.assert_clean(3);
     server.run(&["prune"]).assert_done();
     server.assert_clean(2);
-}
-
-#[test]
-fn no_more_is_called_than_the_policy_allows() {
-    let server = Server::ready("ext4");
-    server.snapshot().assert_done();
-    server.run(&["prune"]).assert_done();
-    let policy = include_str!("../../docs/iam/release-server.json");
-    for permission in server.ec2.permissions_used(CALLER) {
-        let is_free = permission == "sts:GetCallerIdentity";
-        assert!(
-            is_free || policy.contains(&format!("\"{permission}\"")),
-            "{permission} is not in the policy"
-        );
-    }
 }

@@ -69,6 +69,26 @@ pub struct Call {
     pub at: Instant,
     /// The code of what it was refused with. A lost answer is none.
     pub refused: Option<String>,
+    /// Whether it was dealt with: done, or refused.
+    pub is_over: bool,
+}
+
+impl Call {
+    /// What a policy has to allow for it. What is tagged while it is made takes what tagging takes.
+    fn permissions(&self) -> Vec<String> {
+        let mut permissions = vec![format!("{}:{}", self.service, self.action)];
+        if self.params.keys().any(|name| query::is_of_tags(name)) {
+            permissions.push(query::TAGGING.to_owned());
+        }
+        permissions
+    }
+
+    /// Was it only asked whether it would be allowed?
+    pub fn is_dry_run(&self) -> bool {
+        self.params
+            .get("DryRun")
+            .is_some_and(|value| value == "true")
+    }
 }
 
 /// A running service with an account of its own. It ends when its last clone is dropped.
@@ -196,13 +216,13 @@ impl Ec2 {
         self.0.shared.log().calls.clone()
     }
 
-    /// What a policy has to allow a caller for the calls so far: `ec2:DescribeVolumes` and the like.
+    /// What a policy has to allow a caller for the calls so far: `ec2:DescribeVolumes` and the like. Dry runs do
+    /// nothing, and don't count.
     pub fn permissions_used(&self, caller: &str) -> BTreeSet<String> {
         let log = self.0.shared.log();
-        let calls = log.calls.iter().filter(|call| call.caller == caller);
-        calls
-            .map(|call| format!("{}:{}", call.service, call.action))
-            .collect()
+        let calls = log.calls.iter();
+        let calls = calls.filter(|call| call.caller == caller && !call.is_dry_run());
+        calls.flat_map(Call::permissions).collect()
     }
 
     /// How often an action was called so far.
@@ -264,6 +284,7 @@ impl Shared {
         }
         let (number, effects) = self.log().begin(&query);
         if effects.lose_request {
+            thread::sleep(effects.late);
             return Reply::HangUp;
         }
         let answer = match effects.refusal.clone() {
@@ -294,6 +315,7 @@ impl Log {
             params: query.params.iter().cloned().collect(),
             at: Instant::now(),
             refused: None,
+            is_over: false,
         });
         let mut effects = Effects::default();
         for fault in &mut self.faults {
@@ -306,6 +328,7 @@ impl Log {
     fn end(&mut self, number: usize, refusal: Option<&Refusal>) {
         if let Some(call) = self.calls.get_mut(number - 1) {
             call.refused = refusal.map(|refusal| refusal.code.clone());
+            call.is_over = true;
         }
     }
 }

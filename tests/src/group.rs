@@ -33,13 +33,23 @@ impl Group {
     /// a launch template of its own.
     pub fn new(ec2: &Ec2, rack: &Rack, name: &str) -> Self {
         let block = unused_block();
+        let port = free_port(Ipv4Addr::new(127, 0, block, 4));
+        Self::at(ec2, rack, name, block, port)
+    }
+
+    /// Another group without instances, whose hosts will listen at the same port.
+    pub fn beside(&self, name: &str) -> Self {
+        Self::at(&self.ec2, &self.rack, name, unused_block(), self.port)
+    }
+
+    fn at(ec2: &Ec2, rack: &Rack, name: &str, block: u8, port: u16) -> Self {
         let args = json!({"name": name, "zone": format!("{REGION}a"), "block": block});
         ec2.aside(SET_UP, &args);
         Self {
             ec2: ec2.clone(),
             rack: rack.clone(),
             name: name.to_owned(),
-            port: free_port(Ipv4Addr::new(127, 0, block, 4)),
+            port,
             hosts: Vec::new(),
         }
     }
@@ -97,6 +107,11 @@ impl Group {
             self.boot(instance, SshdOptions::default());
         }
         instances
+    }
+
+    /// From now on nobody answers at an instance's address, though it runs.
+    pub fn cut_off(&mut self, instance: &str) {
+        self.hosts.retain(|(known, _)| known.id != instance);
     }
 
     /// Ends an instance, and its host if it has one. The group gets smaller by one.

@@ -1,4 +1,5 @@
-//! `demo`: a release, tampering, an edit and a way back, on this machine and in a temporary folder.
+//! `demo`: a release, tampering, an edit and a way back, on this machine and in a temporary folder; and then the
+//! same in a cloud that is a folder, too.
 //!
 //! Three folders play the hosts, each behind an agent process of its own; what pushes to them is what
 //! `deploy` uses. The demo believes nobody: it compares trees itself, and fails if one of its claims
@@ -6,6 +7,7 @@
 
 mod app;
 mod claims;
+mod cloud;
 mod picture;
 
 use std::fs;
@@ -43,6 +45,7 @@ pub(super) fn run(desk: &Desk) -> Result<Exit, Failure> {
     demo.tampering()?;
     demo.second_release()?;
     let (report, verdict) = demo.way_back(&first)?;
+    cloud::tell(&mut demo, folder.path())?;
     Ok(demo.close(&report, verdict, begin))
 }
 
@@ -245,7 +248,8 @@ impl<'d> Demo<'d> {
         }
         let closing = format!(
             "All went as told: {} held, in {:.1} s. The folders are gone again.\n\
-             A first real deploy: write a release.toml, then `release-cli deploy --no-snapshot`.",
+             A first real deploy: write a release.toml, then `release-cli deploy`, or with hosts of your own and\n\
+             no cloud `release-cli deploy --no-snapshot`.",
             count(self.claims as u64, "claim"),
             begin.elapsed().as_secs_f64(),
         );

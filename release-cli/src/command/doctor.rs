@@ -27,8 +27,9 @@ pub(super) fn run(args: &DoctorArgs, config: Option<&Path>, desk: &Desk) -> Resu
         all.extend(checks.iter().map(|check| check.finding));
     };
     let mut here = local::checks(&checkup);
-    here.extend(cloud::checks(&file, &args.sys, &desk.environment));
+    here.extend(cloud::checks(&file, &checkup, &args.sys, &desk.environment));
     tell(None, here);
+    desk.note_absent(&checkup.absent);
 
     let fleet = Fleet::new(checkup.hosts.clone(), checkup.options.clone())?;
     desk.interrupts.cancels(fleet.cancel_handle());

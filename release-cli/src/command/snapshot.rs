@@ -178,9 +178,7 @@ impl Desk {
         lock: &DeployLock<'_>,
         pointer: Option<&Pointer>,
     ) -> Result<(), Failure> {
-        let unfinished = state.unfinished()?;
-        let spared: Vec<_> = unfinished.and_then(|it| it.snapshot).into_iter().collect();
-        for left in clean_up(cloud, state, lock, pointer, &spared)? {
+        for left in clean_up(cloud, state, lock, pointer)? {
             self.screen.note(&match left {
                 LeftOver::Deleted(id) => {
                     format!("a deploy ended too early: its snapshot {id} was deleted")

@@ -24,15 +24,7 @@ impl File {
         if let Some(path) = destination.filter(|path| !path.is_absolute()) {
             return Err(Failure::RelativeDestination(path.to_owned()));
         }
-        let names = || hosts.iter().map(|host| host.name.as_str());
-        for wanted in &args.only {
-            if !names().any(|name| name == wanted) {
-                return Err(Failure::UnknownHost {
-                    name: wanted.clone(),
-                    nearest: nearest(wanted, names()).unwrap_or_default().to_owned(),
-                });
-            }
-        }
+        find_all(&args.only, hosts.iter().map(|host| host.name.as_str()))?;
         hosts
             .iter()
             .filter(|host| args.only.is_empty() || args.only.contains(&host.name))
@@ -144,5 +136,25 @@ impl File {
                 Ok(Identity::Agent(socket.ok_or(Failure::NoSshAgent)?))
             }
         }
+    }
+}
+
+/// Makes sure that each of the names that were asked for is somebody's.
+///
+/// # Errors
+/// The first one that nobody has, with the nearest that somebody has.
+pub(crate) fn find_all<'n>(
+    wanted: &[String],
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Result<(), Failure> {
+    let unknown = wanted
+        .iter()
+        .find(|wanted| !names.clone().any(|name| name == *wanted));
+    match unknown {
+        None => Ok(()),
+        Some(name) => Err(Failure::UnknownHost {
+            nearest: nearest(name, names).unwrap_or_default().to_owned(),
+            name: name.clone(),
+        }),
     }
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use release_core::cloud::Standing;
-use release_core::nearest;
+use release_core::{CloudKind, HostKeyPolicy};
 use release_sync::Host;
 
-use super::{CloudFlags, Environment, File};
+use super::{CloudFlags, Environment, File, find_all};
 use crate::args::HostArgs;
 use crate::failure::Failure;
 
@@ -50,7 +50,7 @@ impl File {
             return Err(Failure::NoHosts);
         }
         let route = self.route(destination, environment)?;
-        for member in route.list(&cloud)? {
+        for member in route.list(&cloud)?.members {
             let name = member.id.to_string();
             if all.hosts.iter().any(|host| host.name == name) {
                 continue;
@@ -64,6 +64,34 @@ impl File {
         }
         all.only(&wanted.only)
     }
+
+    /// The same for who looks for what is wrong: where the cloud can't be asked, those of the file, and why.
+    pub(super) fn as_far_as_known(
+        &self,
+        wanted: &HostArgs,
+        environment: &Environment,
+    ) -> Result<(Present, Option<Failure>), Failure> {
+        match self.present(CloudFlags::default(), wanted, None, environment) {
+            Ok(present) => Ok((present, None)),
+            Err(failure @ Failure::UnknownHost { .. }) => Err(failure),
+            Err(failure) if self.config.cloud.kind == CloudKind::None => Err(failure),
+            // There may be none yet.
+            Err(Failure::NoHosts) => Ok((Present::default(), None)),
+            Err(failure) => {
+                let fixed = Present {
+                    hosts: self.all_hosts(None, environment).unwrap_or_default(),
+                    absent: Vec::new(),
+                };
+                // Others may be instances.
+                Ok((fixed.only(&wanted.only).unwrap_or_default(), Some(failure)))
+            }
+        }
+    }
+
+    /// Are the keys of instances taken from their consoles?
+    pub(crate) fn reads_consoles(&self) -> bool {
+        self.config.ssh.host_keys == HostKeyPolicy::Ec2Console
+    }
 }
 
 impl Present {
@@ -71,21 +99,14 @@ impl Present {
         self.absent.push(Absent { name, standing });
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> {
+    fn names(&self) -> impl Iterator<Item = &str> + Clone {
         let hosts = self.hosts.iter().map(|host| host.name.as_str());
         hosts.chain(self.absent.iter().map(|absent| absent.name.as_str()))
     }
 
     /// Those of these names; all, where there are none.
     fn only(mut self, wanted: &[String]) -> Result<Self, Failure> {
-        for name in wanted {
-            if !self.names().any(|known| known == name) {
-                return Err(Failure::UnknownHost {
-                    name: name.clone(),
-                    nearest: nearest(name, self.names()).unwrap_or_default().to_owned(),
-                });
-            }
-        }
+        find_all(wanted, self.names())?;
         if !wanted.is_empty() {
             self.hosts.retain(|host| wanted.contains(&host.name));
             self.absent.retain(|absent| wanted.contains(&absent.name));

@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::cloud::{AddressKind, FleetMember, Standing, list_fleet};
+use release_core::cloud::{AddressKind, CloudError, FleetMember, Standing, list_fleet};
 use release_core::deploy::Rules;
 use release_core::{CloudKind, HostKeyPolicy, Share};
 use release_sync::{Host, Reach, SshOptions, SshTarget};
 
-use super::{CloudFlags, Environment, File, Snapshotting, override_options};
+use super::{CloudFlags, Environment, File, Snapshotting, find_all, override_options};
 use crate::args::DeployArgs;
 use crate::cloud::OpenCloud;
 use crate::failure::Failure;
@@ -27,7 +27,17 @@ pub(crate) struct Rollout {
     pub(crate) route: Route,
     /// Only these hosts; all, if it is empty.
     pub(crate) only: Vec<String>,
+    /// Those that were asked for by name: each has to be somebody's.
+    pub(crate) named: Vec<String>,
     pub(crate) rules: Rules,
+}
+
+/// Instances that were listed.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) members: Vec<FleetMember>,
+    /// Why no keys are taken from consoles, where they should be.
+    pub(crate) unread: Option<CloudError>,
 }
 
 /// How an instance is reached.
@@ -92,8 +102,9 @@ impl Route {
     ///
     /// # Errors
     /// When the cloud can't be asked.
-    pub(crate) fn list(&self, cloud: &OpenCloud) -> Result<Vec<FleetMember>, Failure> {
+    pub(crate) fn list(&self, cloud: &OpenCloud) -> Result<Listed, Failure> {
         let members = cloud.run(list_fleet(cloud.port(), &cloud.wishes.groups))?;
+        let mut unread = None;
         if let Way::Ssh {
             pinned: Some((pins, _)),
             ..
@@ -103,9 +114,9 @@ impl Route {
                 matches!(member.standing(), Standing::Ready | Standing::Starting)
             };
             let up = members.iter().filter(is_up).map(|member| &member.id);
-            cloud.run(pins.learn(cloud, up));
+            unread = cloud.run(pins.learn(cloud, up)).err();
         }
-        Ok(members)
+        Ok(Listed { members, unread })
     }
 }
 
@@ -137,6 +148,10 @@ impl File {
         if !has_groups && fixed.is_empty() {
             return Err(Failure::NoHosts);
         }
+        let named = args.hosts.only.clone();
+        if !has_groups {
+            find_all(&named, fixed.iter().map(|host| host.name.as_str()))?;
+        }
         let rollout = &self.config.rollout;
         let settle = cloud.wishes.settle;
         Ok(Rollout {
@@ -154,7 +169,8 @@ impl File {
             cloud,
             job,
             fixed,
-            only: args.hosts.only.clone(),
+            only: named.clone(),
+            named,
         })
     }
 

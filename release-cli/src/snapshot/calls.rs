@@ -26,11 +26,20 @@ pub(crate) fn tag_published(
     Ok(cloud.run(cloud.port().tag(&resource, &tags))?)
 }
 
-/// Deletes a snapshot; one that is gone is deleted already.
-pub(crate) fn delete(cloud: &OpenCloud, id: &SnapshotId) -> Result<(), Failure> {
+/// What became of a snapshot that was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deletion {
+    Done,
+    /// It is gone already, or so young that it can't be seen yet.
+    NotSeen,
+}
+
+/// Deletes a snapshot.
+pub(super) fn delete(cloud: &OpenCloud, id: &SnapshotId) -> Result<Deletion, Failure> {
     match cloud.run(cloud.port().delete_snapshot(id)) {
-        Err(error) if error.fault != CloudFault::NotFound => Err(error.into()),
-        _ => Ok(()),
+        Ok(()) => Ok(Deletion::Done),
+        Err(error) if error.fault == CloudFault::NotFound => Ok(Deletion::NotSeen),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use release_core::cloud::Snapshot;
 use release_core::{Pointer, SnapshotId};
 
-use super::{Snapshots, delete, find, tag_published};
+use super::{Deletion, Snapshots, delete, find, tag_published};
 use crate::cloud::{OpenCloud, now};
 use crate::failure::Failure;
 use crate::state::{Begun, DeployLock, State};
@@ -22,8 +21,8 @@ pub(crate) enum LeftOver {
     Tagged(SnapshotId),
 }
 
-/// Sees to every snapshot that was begun and has no place: what the pointer names gets its tags, what is spared
-/// stays as it is, all else is deleted. What is not to be seen stays in the ledger for a quarter of an hour.
+/// Sees to every snapshot that was begun and has no place: what the pointer names gets its tags, all else is
+/// deleted. What is not to be seen stays in the ledger for a quarter of an hour.
 ///
 /// # Errors
 /// When the cloud can't be asked; what was not seen to stays in the ledger.
@@ -32,7 +31,6 @@ pub(crate) fn clean_up(
     state: &State,
     lock: &DeployLock<'_>,
     pointer: Option<&Pointer>,
-    spared: &[SnapshotId],
 ) -> Result<Vec<LeftOver>, Failure> {
     let mut done = Vec::new();
     let all = state.begun()?;
@@ -42,24 +40,16 @@ pub(crate) fn clean_up(
     let region = cloud.identity()?.region.clone();
     for begun in all.iter().filter(|begun| begun.region == region) {
         let found = find(cloud, begun)?;
-        if found.is_empty() {
-            if now().since(begun.at) > FORGET {
-                lock.strike(&begun.tag)?;
-            }
-            continue;
-        }
-        let mut is_over = true;
+        let is_old = now().since(begun.at) > FORGET;
+        let mut is_over = !found.is_empty() || is_old;
         for snapshot in &found {
             match pointer.filter(|pointer| pointer.snapshot == snapshot.id) {
                 Some(pointer) => {
                     tag_published(cloud, &snapshot.id, pointer.generation, pointer.created)?;
                     done.push(LeftOver::Tagged(snapshot.id.clone()));
                 }
-                None if spared.contains(&snapshot.id) => is_over = false,
-                None => {
-                    delete(cloud, &snapshot.id)?;
-                    done.push(LeftOver::Deleted(snapshot.id.clone()));
-                }
+                None if delete(cloud, &snapshot.id)? == Deletion::NotSeen => is_over &= is_old,
+                None => done.push(LeftOver::Deleted(snapshot.id.clone())),
             }
         }
         if is_over {
@@ -72,13 +62,13 @@ pub(crate) fn clean_up(
 impl Snapshots<'_> {
     /// Deletes what was begun in vain, as far as it is to be seen.
     pub(super) fn sweep(&self, begun: &Begun) -> Result<(), Failure> {
-        let found: Vec<Snapshot> = find(self.cloud, begun)?;
-        for snapshot in &found {
-            self.delete(&snapshot.id)?;
+        let mut is_over = false;
+        for snapshot in find(self.cloud, begun)? {
+            is_over = delete(self.cloud, &snapshot.id)? == Deletion::Done;
         }
-        match found.is_empty() {
-            true => Ok(()),
-            false => self.lock.strike(&begun.tag),
+        match is_over {
+            true => self.lock.strike(&begun.tag),
+            false => Ok(()),
         }
     }
 }

@@ -252,23 +252,20 @@ fn a_source_that_was_changed_is_named_and_its_snapshot_deleted() {
 }
 
 #[test]
-fn what_a_dead_deploy_left_is_deleted_unless_it_is_published_or_spared() {
+fn what_a_dead_deploy_left_is_deleted_unless_it_is_published() {
     let server = Server::new();
     let lock = server.state.lock("ada").unwrap();
     let source = server.scan();
     let begin = || server.snapshots(&lock, 7).start(&source).unwrap();
-    let (dead, published, spared) = (begin(), begin(), begin());
+    let (dead, published) = (begin(), begin());
     let pointer = server.pointer(&published);
-    let spare = [spared.snapshot.id.clone()];
     let (cloud, state) = (&server.cloud, &server.state);
-    let clean_up =
-        |spare: &[SnapshotId]| clean_up(cloud, state, &lock, Some(&pointer), spare).unwrap();
-    let done = clean_up(&spare);
+    let clean_up = || clean_up(cloud, state, &lock, Some(&pointer)).unwrap();
+    let done = clean_up();
     let tagged = LeftOver::Tagged(published.snapshot.id.clone());
     assert_eq!(done, [LeftOver::Deleted(dead.snapshot.id), tagged]);
-    assert_eq!(clean_up(&spare), []);
-    assert_eq!(server.all().len(), 2);
-    assert_eq!(clean_up(&[]), [LeftOver::Deleted(spared.snapshot.id)]);
+    assert_eq!(clean_up(), []);
+    assert_eq!(server.all().len(), 1);
     assert_eq!(state.begun().unwrap(), []);
     let left = &server.all()[0];
     assert_eq!(tagged_generation(&left.tags), Some(pointer.generation));
@@ -294,7 +291,7 @@ fn what_cannot_be_seen_yet_is_remembered() {
     for begun in [&entry(1), &entry(60), &elsewhere] {
         lock.enter(begun).unwrap();
     }
-    clean_up(&server.cloud, &server.state, &lock, None, &[]).unwrap();
+    clean_up(&server.cloud, &server.state, &lock, None).unwrap();
     assert_eq!(server.state.begun().unwrap(), [entry(1), elsewhere]);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::query::{Query, Refusal};
+use super::query::{self, Query, Refusal};
 
 /// Something that goes wrong with calls of an action, or of all.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ enum Effect {
     LoseRequest,
     LoseAnswer,
     Late(Duration),
+    Hang(Duration),
 }
 
 /// What is to become of one call.
@@ -66,6 +67,11 @@ impl Fault {
     /// What was asked is done at once, and said after so long.
     pub fn late(by: Duration) -> Self {
         Self::new(Effect::Late(by))
+    }
+
+    /// Nothing is done, and nothing said for so long; then the connection is closed.
+    pub fn hang(after: Duration) -> Self {
+        Self::new(Effect::Hang(after))
     }
 
     fn new(effect: Effect) -> Self {
@@ -138,12 +144,18 @@ impl Fault {
             Effect::LoseRequest => effects.lose_request = true,
             Effect::LoseAnswer => effects.lose_answer = true,
             Effect::Late(by) => effects.late += *by,
+            Effect::Hang(by) => {
+                effects.lose_request = true;
+                effects.late += *by;
+            }
         }
     }
 }
 
 fn is_within(query: &Query, (caller, permissions): &(String, BTreeSet<String>)) -> bool {
-    *caller != query.caller || permissions.contains(&query.permission())
+    let may = |permission: &str| permissions.contains(permission);
+    *caller != query.caller
+        || (may(&query.permission()) && (!query.has_tags() || may(query::TAGGING)))
 }
 
 fn denial() -> Refusal {

@@ -28,10 +28,23 @@ pub(super) struct Refusal {
 /// A filter, and the values of which one has to fit.
 pub(super) type Filter = (String, Vec<String>);
 
+/// What it takes to tag something, at once or later.
+pub(super) const TAGGING: &str = "ec2:CreateTags";
+
+/// Does a parameter tag what is being made?
+pub(super) fn is_of_tags(param: &str) -> bool {
+    param.starts_with("TagSpecification.")
+}
+
 impl Query {
     /// What a policy calls it, such as `ec2:DescribeVolumes`.
     pub(super) fn permission(&self) -> String {
         format!("{}:{}", self.service, self.action)
+    }
+
+    /// Does it make something with tags?
+    pub(super) fn has_tags(&self) -> bool {
+        self.params.iter().any(|(name, _)| is_of_tags(name))
     }
 
     /// What a client asks, if it speaks this protocol.

@@ -1,5 +1,6 @@
 //! Carries out what the machine says is to be done, side by side, and tells it what came of it.
 
+mod listing;
 mod publication;
 mod relay;
 
@@ -9,20 +10,19 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use release_core::cloud::{FleetMember, Standing};
-use release_core::deploy::{Attempt, Deploy, Event, Fate, Sighting, Step};
+use release_core::deploy::{Attempt, Deploy, Event, Fate, Step};
 use release_core::{Moment, Pointer};
 use release_sync::{Cancel, Fleet, Hold, Host, HostReport, Source};
 
 use super::rollout::{Played, Tiding};
 use crate::cloud::now;
 use crate::command::desk::{Desk, Watch};
-use crate::context::Rollout;
+use crate::context::{Listed, Rollout};
 use crate::failure::Failure;
 use crate::publish::Publisher;
 use crate::snapshot::{Shot, Snapshots};
 use crate::state::{self, DeployLock};
-use crate::ui::{count, one_line};
+use crate::ui::count;
 use relay::Relay;
 
 /// How soon an interrupt is noticed.
@@ -55,7 +55,7 @@ impl Means<'_> {
 
 /// What threads say when they are done.
 enum Word {
-    Listed(Moment, Result<Vec<FleetMember>, Failure>),
+    Listed(Moment, Result<Listed, Failure>),
     Shot(Result<Shot, Failure>),
     Awaited(Result<Shot, Failure>),
     Host(Tiding),
@@ -77,11 +77,15 @@ pub(super) struct Conductor<'a> {
     pointer: Option<Pointer>,
     since: Moment,
     failure: Option<Failure>,
+    /// Why a list that is tried again was not to be had the last time.
+    unlisted: Option<Failure>,
     was_started: bool,
     is_tidy: bool,
     /// May the record go?
     is_settled: bool,
     is_interrupted: bool,
+    /// Was it told that keys can't be taken from consoles?
+    is_unread_told: bool,
     /// How many were last said to be waited for.
     awaited: usize,
 }
@@ -103,10 +107,12 @@ impl<'a> Conductor<'a> {
             pointer,
             since: now(),
             failure: None,
+            unlisted: None,
             was_started: false,
             is_tidy: true,
             is_settled: false,
             is_interrupted: false,
+            is_unread_told: false,
             awaited: 0,
         }
     }
@@ -138,7 +144,11 @@ impl<'a> Conductor<'a> {
                 reports: reports.collect(),
                 machine: self.machine,
                 ending,
-                failure: self.failure,
+                // Where none ever was, there is nothing else to tell.
+                failure: match self.was_started {
+                    true => self.failure,
+                    false => self.failure.or(self.unlisted),
+                },
                 is_tidy: self.is_tidy,
                 is_settled: self.is_settled,
                 was_started: self.was_started,
@@ -164,19 +174,7 @@ impl<'a> Conductor<'a> {
     fn hear(&mut self, word: Word) {
         let event = match word {
             Word::Host(event) => event,
-            Word::Listed(begun, Ok(members)) => {
-                let seen = self.sightings(members);
-                let event = Event::Listed { begun, seen };
-                self.machine.handle(event, now());
-                if !self.was_started {
-                    self.start();
-                }
-                return;
-            }
-            Word::Listed(_, Err(failure)) => {
-                self.note_unlisted(failure);
-                Event::NotListed
-            }
+            Word::Listed(begun, listed) => return self.hear_listed(begun, listed),
             Word::Shot(Ok(shot)) => {
                 self.shot = Some(shot);
                 Event::Taken
@@ -201,18 +199,6 @@ impl<'a> Conductor<'a> {
     fn fail(&mut self, failure: Failure) {
         if !matches!(failure, Failure::Interrupted) {
             self.failure.get_or_insert(failure);
-        }
-    }
-
-    fn note_unlisted(&mut self, failure: Failure) {
-        if self.machine.published().is_none() {
-            self.fail(failure);
-        } else {
-            let text = one_line(&failure);
-            let screen = &self.means.desk.screen;
-            screen.note(&format!(
-                "the instances can't be listed, which is tried again: {text}"
-            ));
         }
     }
 
@@ -246,33 +232,6 @@ impl<'a> Conductor<'a> {
             generation,
             names.iter().map(String::as_str).collect(),
         );
-    }
-
-    /// What the machine is told of a list, and how those on it are reached.
-    fn sightings(&mut self, members: Vec<FleetMember>) -> Vec<Sighting<String>> {
-        let rollout = self.means.rollout;
-        let mut seen = Vec::new();
-        for member in members {
-            let name = member.id.to_string();
-            let is_fixed = rollout.fixed.iter().any(|host| host.name == name);
-            if is_fixed || !self.means.is_meant(&name) {
-                continue;
-            }
-            let mut standing = member.standing();
-            match rollout.route.host(&rollout.cloud, &member) {
-                Some(host) => drop(self.hosts.insert(name.clone(), host)),
-                // Without an address it has just been launched.
-                None if standing == Standing::Ready => standing = Standing::Starting,
-                None => {}
-            }
-            let launched = member.instance.as_ref();
-            seen.push(Sighting {
-                host: name,
-                standing,
-                launched: launched.map(|instance| instance.launched),
-            });
-        }
-        seen
     }
 
     fn take<'scope>(

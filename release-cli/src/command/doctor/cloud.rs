@@ -4,17 +4,18 @@ use std::error::Error;
 use std::path::Path;
 
 use release_core::cloud::{Action, TAG_DEPLOY, TAG_FLEET, Tags, Target, Verdict};
-use release_core::{PublicKey, VolumeId};
+use release_core::{InstanceId, PublicKey, VolumeId};
 
 use crate::cloud::OpenCloud;
-use crate::context::{CloudFlags, Environment, File, Publication};
+use crate::context::{Checkup, CloudFlags, Environment, File, Publication};
 use crate::exit::{of_failure, policy_place};
 use crate::failure::Failure;
 use crate::publish::{PublishError, public_file, published, read_key};
-use crate::snapshot::{SourceVolume, Stillness};
+use crate::snapshot::{SourceVolume, Stillness, all_snapshots, fleet_of};
 use crate::ui::{Check, one_line};
 
-/// What a deploy or a setup asks for; all but the first only where the volume is known.
+/// What a deploy asks for. What changes something can be asked about only where there is something that it might
+/// change.
 const ACTIONS: [Action; 8] = [
     Action::DescribeAutoScalingGroups,
     Action::DescribeInstances,
@@ -27,7 +28,12 @@ const ACTIONS: [Action; 8] = [
 ];
 
 /// One of each part; none where no cloud is configured.
-pub(super) fn checks(file: &File, sys: &Path, environment: &Environment) -> Vec<Check> {
+pub(super) fn checks(
+    file: &File,
+    checkup: &Checkup,
+    sys: &Path,
+    environment: &Environment,
+) -> Vec<Check> {
     let cloud = match file.cloud(CloudFlags::default(), environment) {
         Ok(None) => return Vec::new(),
         Ok(Some(cloud)) => cloud,
@@ -47,7 +53,10 @@ pub(super) fn checks(file: &File, sys: &Path, environment: &Environment) -> Vec<
     };
     let volume = file.volume();
     if is_known {
-        checks.extend(permissions(&cloud, volume.as_ref().ok()));
+        let instance = first_instance(file, checkup);
+        checks.extend(permissions(&cloud, volume.as_ref().ok(), instance));
+        let unlisted = checkup.unlisted.as_ref();
+        checks.extend(unlisted.map(|failure| fault("instances", failure)));
     }
     match file.publication() {
         Err(failure) => checks.push(fault("pointer", &failure)),
@@ -67,16 +76,30 @@ pub(super) fn checks(file: &File, sys: &Path, environment: &Environment) -> Vec<
     checks
 }
 
+/// An instance whose console might be read, where that is wanted.
+fn first_instance(file: &File, checkup: &Checkup) -> Option<InstanceId> {
+    let hosts = checkup.hosts.iter().filter(|_| file.reads_consoles());
+    hosts.filter_map(|host| host.name.parse().ok()).next()
+}
+
 /// Asks for each action whether it would be allowed; nothing is done.
-fn permissions(cloud: &OpenCloud, volume: Option<&VolumeId>) -> Vec<Check> {
-    let fleet = volume.and_then(|volume| crate::snapshot::fleet_of(cloud, volume).ok());
-    let mut tags = Tags::new();
+fn permissions(
+    cloud: &OpenCloud,
+    volume: Option<&VolumeId>,
+    instance: Option<InstanceId>,
+) -> Vec<Check> {
+    let fleet = volume.and_then(|volume| fleet_of(cloud, volume).ok());
+    let (mut tags, mut snapshot) = (Tags::new(), None);
     if let Some(fleet) = fleet {
+        let ours = all_snapshots(cloud, &fleet).unwrap_or_default();
+        snapshot = ours.into_iter().next().map(|snapshot| snapshot.id);
         tags.insert(TAG_FLEET.to_owned(), fleet);
         tags.insert(TAG_DEPLOY.to_owned(), "doctor".to_owned());
     }
     let target = Target {
         volume: volume.cloned(),
+        snapshot,
+        instance,
         tags,
         ..Target::default()
     };

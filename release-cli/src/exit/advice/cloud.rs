@@ -18,16 +18,7 @@ pub(super) fn of_cloud(error: &CloudError) -> Advice {
             "keys are looked for where every AWS tool does: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
              ~/.aws, the role of this instance; also check the clock",
         ),
-        CloudFault::Denied => match policy::place(error.action) {
-            Some(place) => advice(
-                "denied",
-                format!(
-                    "the policy of the role that is used has to allow {}: {place}",
-                    error.action
-                ),
-            ),
-            None => no_advice("denied"),
-        },
+        CloudFault::Denied => of_denial(denied(error)),
         CloudFault::NotFound => not_found(error.action),
         CloudFault::Throttled => advice(
             "throttled",
@@ -44,6 +35,26 @@ pub(super) fn of_cloud(error: &CloudError) -> Advice {
         | CloudFault::AlreadyExists
         | CloudFault::Invalid
         | CloudFault::Other => no_advice("cloud"),
+    }
+}
+
+/// What is not allowed: a call may take more than the permission that is called like it, as a snapshot with tags
+/// takes that to tag it. EC2 says so in its message.
+fn denied(error: &CloudError) -> Action {
+    const BEFORE: &str = "not authorized to perform: ";
+    let named = error.message.split_once(BEFORE);
+    let named = named.and_then(|(_, rest)| rest.split_whitespace().next());
+    let named = named.and_then(|name| name.trim_end_matches(['.', ',']).parse().ok());
+    named.unwrap_or(error.action)
+}
+
+fn of_denial(action: Action) -> Advice {
+    match policy::place(action) {
+        Some(place) => advice(
+            "denied",
+            format!("the policy of the role that is used has to allow {action}: {place}"),
+        ),
+        None => no_advice("denied"),
     }
 }
 
@@ -194,5 +205,35 @@ pub(super) fn of_publication(error: &PublishError) -> Advice {
             ),
         },
         PublishError::Key(_) => no_advice("key"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn hint(message: &str) -> String {
+        let error = CloudError::new(Action::CreateSnapshot, CloudFault::Denied, message);
+        of_cloud(&error).hint.unwrap()
+    }
+
+    #[test]
+    fn what_a_call_lacks_may_be_another_permission() {
+        let lacks = |action| {
+            format!(
+                "Not allowed. User: arn:aws:sts::1:a is not authorized to perform: {action} on resource: b"
+            )
+        };
+        assert!(hint("").contains("ec2:CreateSnapshot: `SnapshotOurVolume`"));
+        let tags = hint(&lacks("ec2:CreateTags"));
+        assert!(
+            tags.contains("ec2:CreateTags: `TagThemWhileMakingThem`"),
+            "{tags}"
+        );
+        // One that nothing here knows of.
+        let other = hint(&lacks("ec2:Dance"));
+        assert!(other.contains("ec2:CreateSnapshot"), "{other}");
     }
 }

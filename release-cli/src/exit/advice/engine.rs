@@ -2,9 +2,12 @@
 
 use std::io::ErrorKind;
 
+use release_core::cloud::Action;
 use release_sync::Error;
 
 use super::{Advice, advice, no_advice};
+use crate::exit::policy;
+use crate::pins::Pins;
 
 /// What is to be said about an error of the engine.
 pub(crate) fn of_error(error: &Error) -> Advice {
@@ -62,6 +65,15 @@ fn of_way(error: &Error) -> Option<Advice> {
         Error::Ssh { .. } => advice(
             "ssh",
             "if it stays so, compare with `ssh -v` to the same address and port",
+        ),
+        Error::HostKeyUnknown { known_hosts, .. } if Pins::is_at(known_hosts) => advice(
+            "host-key-unknown",
+            format!(
+                "a console shows an instance's key some minutes after the launch; to read it {} has to be \
+                 allowed: {}",
+                Action::GetConsoleOutput,
+                policy::place(Action::GetConsoleOutput).unwrap_or_default()
+            ),
         ),
         Error::HostKeyUnknown { known_hosts, .. } => advice(
             "host-key-unknown",
