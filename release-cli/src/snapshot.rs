@@ -136,7 +136,7 @@ impl Snapshots<'_> {
     ///
     /// # Errors
     /// Then there is no snapshot, or it stands in the ledger. If something in the source was changed, it is
-    /// named, and the snapshot was deleted.
+    /// named, and the snapshot was [discarded](Self::discard).
     pub(crate) fn start(&self, source: &Source) -> Result<Shot, Failure> {
         let mut pause = self.pace.pause;
         for attempt in 1.. {

@@ -86,6 +86,8 @@ fn a_region_that_does_not_answer_is_named_in_bounded_time() {
 #[test]
 fn a_group_without_instances_is_published_for() {
     let scene = Scene::new(0);
+    let run = scene.deploy_with(&["--host", "i-0123456789abcdef0"]);
+    assert_refused(&scene, &run, 2, &["i-0123456789abcdef0", "no instances"]);
     let run = scene.deploy();
     run.assert_done();
     assert!(run.said.contains("there is no instance"), "{}", run.said);
@@ -100,7 +102,7 @@ fn who_is_launched_after_the_publication_boots_by_itself() {
     let (scene, instance) = Scene::deployed();
     scene
         .server
-        .reconfigure("settle = \"300ms\"", "settle = \"4s\"");
+        .reconfigure("settle = \"300ms\"", "settle = \"6s\"");
     scene.server.write("index.html", "two");
     let document = || std::fs::read(scene.server.at("www/release.json")).unwrap();
     let before = document();

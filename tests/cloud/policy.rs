@@ -89,8 +89,9 @@ fn faults(run: &Run) -> Vec<(String, String)> {
 }
 
 /// What the doctor can ask about without doing it.
-const ASKED: [(&str, &str); 8] = [
+const ASKED: [(&str, &str); 9] = [
     ("autoscaling:DescribeAutoScalingGroups", "`Look`"),
+    ("autoscaling:DescribeWarmPool", "`Look`"),
     ("ec2:DescribeInstances", "`Look`"),
     ("ec2:DescribeVolumes", "`Look`"),
     ("ec2:DescribeSnapshots", "`Look`"),
@@ -107,6 +108,7 @@ fn the_doctor_names_what_the_policy_lacks() {
     well.assert_done();
     assert_eq!(faults(&well), []);
     let ec2 = &scene.server.ec2;
+    ec2.set_warm_pool("web", &[]);
     let before = ec2.inventory();
     for (action, statement) in ASKED {
         let call = action.split(':').nth(1).unwrap();

@@ -11,7 +11,7 @@ use crate::server::Run;
 
 fn slow_snapshots(scene: &Scene) {
     scene.server.ec2.set_delays(Delays {
-        snapshot: Duration::from_secs(2),
+        snapshot: Duration::from_secs(3),
         ..Delays::default()
     });
 }

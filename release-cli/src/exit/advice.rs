@@ -123,7 +123,14 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             "usage",
             "a path on a host begins with `/`, since nobody could tell what else it is relative to",
         ),
-        Failure::NoHosts => advice("no-hosts", "add a `[[host]]` with an `address`"),
+        Failure::NoHosts => advice(
+            "no-hosts",
+            "add a `[[host]]` with an `address`, or with a cloud name groups in `cloud.groups`",
+        ),
+        Failure::UnknownHost { nearest, .. } if nearest.is_empty() => advice(
+            "unknown-host",
+            "there is no host at all just now, since the groups have no instances",
+        ),
         Failure::UnknownHost { nearest, .. } => {
             advice("unknown-host", format!("the nearest is `{nearest}`"))
         }

@@ -41,7 +41,7 @@ pub(crate) enum SnapshotError {
     #[error("there could be no boot from a snapshot of the source's file system")]
     FileSystem(#[from] UnknownFileSystem),
     #[error(
-        "`{path}` was changed in the source while the snapshot was begun; the snapshot was deleted"
+        "`{path}` was changed in the source while the snapshot was begun, which is thrown away"
     )]
     SourceChanged { path: RelPath },
     #[error("no snapshot after {attempts} attempts: {last}")]

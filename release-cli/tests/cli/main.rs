@@ -272,7 +272,8 @@ fn an_interrupt_ends_whatever_is_connecting() {
         kill_process(pid, Signal::INT).unwrap();
         assert_eq!(wait_for_end(&mut child), Some(130), "{words:?}");
         let took = begin.elapsed();
-        assert!(took < Duration::from_secs(2), "{words:?}: {took:?}");
+        // Far less than it would have waited for the connection, even on a busy machine.
+        assert!(took < Duration::from_secs(5), "{words:?}: {took:?}");
         let events = events(&child.wait_with_output().unwrap());
         let last = events.last().unwrap();
         let of_status = (last["event"] == "host").then(|| &last["error_kind"]);
