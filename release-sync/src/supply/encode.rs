@@ -8,13 +8,13 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use release_core::{Digest, RelPath};
+use release_core::{Digest, Entry, RelPath};
 
 use self::large::LargeFile;
 use super::level::{Level, Manner};
 use crate::Work;
 use crate::confine::Root;
-use crate::delta::{Index, OpWriter, Signature};
+use crate::delta::{Index, Signature};
 use crate::session::Release;
 use crate::unit::LARGE_FILE;
 use crate::wire::{Ask, Basis, PartFlags, PayloadBuilder, Want};
@@ -56,10 +56,12 @@ impl WorkCounts {
 impl Supply {
     pub(super) fn new(source: Root, release: Arc<Release>) -> Self {
         let (changed, work) = (Mutex::new(None), WorkCounts::default());
+        let files = release.manifest.entries().iter().filter_map(Entry::file);
+        let size = files.fold(0u64, |sum, (size, _)| sum.saturating_add(size));
         Self {
             source,
             release,
-            level: Level::default(),
+            level: Level::new(size),
             changed,
             work,
         }
@@ -169,16 +171,30 @@ impl Encoder {
         let manner = Manner::of(self.want.asks.iter().any(|ask| ask.basis.is_some()));
         let unit = self.want.unit;
         let (mut content, mut ops) = (Vec::new(), Vec::new());
+        let mut left = self.bytes_of_copies();
         for ask in &self.want.asks {
             ops.clear();
-            let flags = self.small_file(ask, &mut content, &mut ops);
-            let manner = manner.if_compressible(&ops);
+            let file = self.small_file(ask, &mut content, &mut ops);
+            let news = match file {
+                SmallFile::Whole => &content,
+                SmallFile::Ops(_) => &ops,
+            };
+            let manner = manner.if_compressible(news);
             let frame = &mut open[usize::from(manner == Manner::Plain)];
-            if frame.room() < ops.len() + PayloadBuilder::PART_HEADER {
+            if frame.room() < news.len() + 2 * PayloadBuilder::PART_HEADER {
                 let full = self.supply.finish(frame, unit, false, manner);
                 frames.push((full, false));
             }
-            frame.push(ask.entry, flags, &ops);
+            match file {
+                SmallFile::Whole => {
+                    if frame.length() == 0 {
+                        frame.reserve(left);
+                    }
+                    left = left.saturating_sub(content.len());
+                    frame.push_whole(ask.entry, &content);
+                }
+                SmallFile::Ops(flags) => frame.push(ask.entry, flags, &ops),
+            }
         }
         let [loose, dense] = &mut open;
         let only_dense = loose.raw().is_empty();
@@ -192,22 +208,40 @@ impl Encoder {
         frames
     }
 
-    /// Appends a file's ops. `content` is room for it.
-    fn small_file(&self, ask: &Ask, content: &mut Vec<u8>, ops: &mut Vec<u8>) -> PartFlags {
+    /// Bytes of the files that are sent whole, and of what stands before each.
+    fn bytes_of_copies(&self) -> usize {
+        let copies = self.want.asks.iter().filter(|ask| ask.basis.is_none());
+        copies
+            .map(|ask| self.supply.file(ask.entry).1 as usize + 2 * PayloadBuilder::PART_HEADER)
+            .sum()
+    }
+
+    /// Reads a file, and appends ops where it is not to be sent as it is. `content` is room for it.
+    fn small_file(&self, ask: &Ask, content: &mut Vec<u8>, ops: &mut Vec<u8>) -> SmallFile {
         let (path, size, digest) = self.supply.file(ask.entry);
         let read = read_whole(&self.supply, path, size, content);
         if read.is_err() || Digest::of(content) != digest {
             self.supply.changed(path);
-            return PartFlags::Failed;
+            return SmallFile::Ops(PartFlags::Failed);
         }
         match ask.basis.as_ref().and_then(index_of) {
             Some(index) => {
                 index.diff(content, 0..content.len(), ops);
             }
-            None => literal(content, ops),
+            None if !content.is_empty() => return SmallFile::Whole,
+            None => {}
         }
-        PartFlags::End
+        SmallFile::Ops(PartFlags::End)
     }
+}
+
+/// What is sent of a small file.
+#[derive(Clone, Copy)]
+enum SmallFile {
+    /// Its content.
+    Whole,
+    /// The ops that make it, or none.
+    Ops(PartFlags),
 }
 
 /// The index of an old file. A signature that is refused is as good as none: the whole file is sent.
@@ -215,12 +249,6 @@ fn index_of(basis: &Basis) -> Option<Index> {
     Signature::parse(&basis.signature, basis.size)
         .ok()
         .map(Index::new)
-}
-
-fn literal(content: &[u8], ops: &mut Vec<u8>) {
-    let mut writer = OpWriter::new(ops);
-    writer.literal(content);
-    writer.finish();
 }
 
 /// Reads a file that should have `size` bytes in place of what `content` holds; one more shows that it has

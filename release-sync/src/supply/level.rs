@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Levels of zstd, and up to how many bytes of content in all they are used: in an update, and for first copies.
+/// Levels of zstd in an update, and up to how many bytes of content in all they are used.
 const OF_UPDATES: [(u64, i32); 3] = [(16 << 20, 6), (128 << 20, 3), (u64::MAX, 1)];
+/// Levels for first copies of releases up to so many bytes.
 const OF_COPIES: [(u64, i32); 3] = [(8 << 20, 6), (32 << 20, 3), (u64::MAX, 1)];
 
 /// What is looked at to tell whether content compresses, in bytes: from the start, the middle and the end.
@@ -37,26 +38,38 @@ impl Manner {
 
 /// Chooses zstd levels: an update is small and waits for the line, a first copy is large and waits for
 /// the processor. Where some host has old files, what is new in the release belongs to the update.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Level {
+    /// Bytes of the release.
+    size: u64,
     encoded: AtomicU64,
     updates: AtomicBool,
 }
 
 impl Level {
+    /// For a release of so many bytes.
+    pub(super) fn new(size: u64) -> Self {
+        Self {
+            size,
+            encoded: AtomicU64::new(0),
+            updates: AtomicBool::new(false),
+        }
+    }
+
     /// The level for `length` bytes more.
     pub(super) fn of(&self, length: usize, manner: Manner) -> Option<i32> {
-        let levels = match manner {
-            Manner::Plain => return None,
-            Manner::Copy if !self.updates.load(Ordering::Relaxed) => OF_COPIES,
-            Manner::Copy => OF_UPDATES,
-            Manner::Update => {
-                self.updates.store(true, Ordering::Relaxed);
-                OF_UPDATES
-            }
-        };
+        if manner == Manner::Plain {
+            return None;
+        }
         let before = self.encoded.fetch_add(length as u64, Ordering::Relaxed);
-        let fits = levels.iter().find(|(end, _)| before < *end);
+        if manner == Manner::Update {
+            self.updates.store(true, Ordering::Relaxed);
+        }
+        let (levels, bytes) = match self.updates.load(Ordering::Relaxed) {
+            true => (OF_UPDATES, before),
+            false => (OF_COPIES, self.size),
+        };
+        let fits = levels.iter().find(|(end, _)| bytes < *end);
         fits.map(|&(_, level)| level)
     }
 }
@@ -116,17 +129,26 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_are_compressed_hardest() {
-        let level = Level::default();
-        let levels: Vec<i32> = (0..50)
-            .map(|_| level.of(1 << 20, Manner::Copy).unwrap())
-            .collect();
-        assert!(levels.is_sorted_by(|a, b| a >= b), "{levels:?}");
-        assert_eq!((levels[0], levels[49]), (6, 1));
-        let longer = level.of(1 << 20, Manner::Update);
-        assert_eq!(longer, Some(3), "an update waits for the line for longer");
-        let new = level.of(1 << 20, Manner::Copy);
-        assert_eq!(new, Some(3), "and so does what is new in it");
+    fn the_first_bytes_of_an_update_are_compressed_hardest() {
+        let level = Level::new(1 << 30);
+        let levels =
+            [1 << 20, 16 << 20, 128 << 20, 1 << 20].map(|bytes| level.of(bytes, Manner::Update));
+        assert_eq!(levels, [6, 6, 3, 1].map(Some));
         assert_eq!(level.of(1 << 20, Manner::Plain), None);
+    }
+
+    #[test]
+    fn the_larger_a_first_copy_the_quicker_it_is_compressed() {
+        let first = |size| Level::new(size).of(1 << 20, Manner::Copy);
+        assert_eq!([1 << 20, 20 << 20, 1 << 30].map(first), [6, 3, 1].map(Some));
+    }
+
+    #[test]
+    fn what_is_new_in_an_update_belongs_to_it() {
+        let level = Level::new(1 << 30);
+        let of = |manner| level.of(1 << 20, manner);
+        assert_eq!(of(Manner::Copy), Some(1));
+        assert_eq!(of(Manner::Update), Some(6));
+        assert_eq!(of(Manner::Copy), Some(6));
     }
 }

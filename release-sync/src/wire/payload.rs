@@ -100,6 +100,21 @@ impl PayloadBuilder {
         debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
     }
 
+    /// Adds a part that is one literal, not empty. It must fit like any part.
+    pub(crate) fn push_whole(&mut self, entry: u32, content: &[u8]) {
+        let mut head = Vec::with_capacity(8);
+        OpWriter::literal_head(content.len(), &mut head);
+        self.head(entry, PartFlags::End, head.len() + content.len());
+        self.raw.extend_from_slice(&head);
+        self.raw.extend_from_slice(content);
+        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+    }
+
+    /// Makes room in memory for `length` bytes more, as far as they fit.
+    pub(crate) fn reserve(&mut self, length: usize) {
+        self.raw.reserve(length.min(self.room()));
+    }
+
     /// Adds all parts of another frame, which must fit into [`Self::room`].
     pub(crate) fn append(&mut self, other: &Self) {
         self.raw.extend_from_slice(&other.raw);
