@@ -16,7 +16,7 @@ fn a_missing_source() {
     let before = scene.snapshots();
     fs::remove_dir_all(scene.source()).unwrap();
     let run = scene.cli.deploy();
-    run.assert_failed(1, &[scene.source().to_str().unwrap()]);
+    run.assert_failed(2, &[scene.source().to_str().unwrap()]);
     assert!(run.started().is_none());
     assert!(
         matches!(run.events.last(), Some(Event::Error(_))),
@@ -32,7 +32,7 @@ fn a_source_that_is_a_file() {
     fs::remove_dir_all(scene.source()).unwrap();
     fs::write(scene.source(), "not a directory").unwrap();
     let run = scene.cli.deploy();
-    run.assert_failed(1, &[scene.source().to_str().unwrap()]);
+    run.assert_failed(2, &[scene.source().to_str().unwrap()]);
     scene.assert_unchanged(&before);
 }
 
@@ -57,7 +57,7 @@ fn an_empty_source_is_refused_unless_it_is_meant() {
 fn new_hosts_never_hear_of_a_source_that_is_refused() {
     let scene = Scene::new(1);
     tree::delete(scene.source());
-    scene.cli.deploy().assert_failed(1, &[]);
+    scene.cli.deploy().assert_failed(2, &[]);
     fs::create_dir(scene.source()).unwrap();
     scene.cli.deploy().assert_failed(5, &[]);
     assert!(!scene.host().tree().exists());

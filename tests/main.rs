@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod agents;
+mod applications;
 mod bootstrap;
 mod by_command;
 mod demo;

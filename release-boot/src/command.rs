@@ -34,7 +34,7 @@ const MOST: u64 = 4 << 20;
 enum Misuse {
     #[error(transparent)]
     Args(#[from] ArgsError),
-    #[error("{}: {source}", .path.display())]
+    #[error("{}", .path.display())]
     Config { path: PathBuf, source: ConfigError },
     #[error("the kernel's command line: {0}")]
     KernelLine(BootError),
@@ -42,7 +42,7 @@ enum Misuse {
     Incomplete(BootError),
     #[error("{} can't be read", .path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{}: {source}", .path.display())]
+    #[error("{}", .path.display())]
     Key { path: PathBuf, source: KeyError },
     #[error("this machine can't do it")]
     Machine(#[source] Box<dyn std::error::Error + Send + Sync>),

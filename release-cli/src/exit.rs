@@ -4,6 +4,7 @@ mod advice;
 mod policy;
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use release_sync::{Error, HostPlan, HostReport, HostStatus, Outcome, Report};
@@ -67,6 +68,7 @@ impl Exit {
             | Failure::RelativeDestination(_)
             | Failure::NoHosts
             | Failure::UnknownHost { .. }
+            | Failure::OneDirectory { .. }
             | Failure::NothingToSnapshot
             | Failure::Unset { .. }
             | Failure::Flag { .. }
@@ -187,7 +189,8 @@ fn is_usage(error: &Error) -> bool {
             | Error::Impatience { .. }
             | Error::DoubledHost(_)
             | Error::NoSshOptions(_)
-    )
+    ) || matches!(error, Error::Source { source, .. } if matches!(source.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory))
 }
 
 fn is_interrupt(error: &Error) -> bool {
@@ -207,7 +210,9 @@ impl Aim {
     /// Is this host as was asked, or no longer our concern?
     pub(crate) fn is_met(self, outcome: Outcome) -> bool {
         match outcome {
-            Outcome::Committed | Outcome::Unchanged => self == Self::Push,
+            Outcome::Committed => self == Self::Push,
+            // It has the release already, whichever way that is to be had.
+            Outcome::Unchanged => true,
             Outcome::Undone => self == Self::Undo,
             // They come up with the right release by themselves, or not at all.
             Outcome::Asleep | Outcome::Booting | Outcome::Gone => true,

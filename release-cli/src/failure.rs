@@ -47,6 +47,8 @@ pub(crate) enum Failure {
     RelativeDestination(PathBuf),
     #[error("the configuration has no hosts")]
     NoHosts,
+    #[error("`{one}` and `{other}` are one directory of one host")]
+    OneDirectory { one: String, other: String },
     #[error("no host is called `{name}`")]
     UnknownHost { name: String, nearest: String },
     #[error(
@@ -122,7 +124,7 @@ pub(crate) enum Failure {
     NoSshAgent,
     #[error("there is no place for the state: neither XDG_STATE_HOME nor HOME is set")]
     NoStateHome,
-    #[error("no deploy is remembered in {}", .0.display())]
+    #[error("no deploy to these hosts is remembered in {}", .0.display())]
     NoLastDeploy(PathBuf),
     #[error("{} is not what a deploy leaves there", .path.display())]
     LastDeployDamaged {

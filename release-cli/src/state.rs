@@ -3,6 +3,7 @@
 
 mod history;
 mod ledger;
+mod place;
 mod record;
 mod unfinished;
 
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 pub(crate) use history::HostEntry;
 pub(crate) use history::{Deed, Doing, Entry};
 pub(crate) use ledger::Begun;
+pub(crate) use place::Places;
 pub(crate) use record::Deploy;
 pub(crate) use unfinished::Unfinished;
 

@@ -43,7 +43,7 @@ use lines::{Lines, Volume};
 use live::Live;
 use paint::Paint;
 pub(crate) use snapshots::{Conclusion, Pruned};
-pub(crate) use words::{bytes, count};
+pub(crate) use words::{bytes, count, entries};
 
 /// Shows what happens. Told by several threads at once.
 pub(crate) trait Screen: Monitor + Send {
@@ -124,12 +124,22 @@ pub(crate) trait Screen: Monitor + Send {
 /// What is known when a run begins.
 #[derive(Debug)]
 pub(crate) struct Started<'a> {
-    /// What travels; `None` where nobody knows before it is there.
-    pub(crate) release: Option<Travelling>,
-    /// Where it comes from, made harmless.
+    pub(crate) journey: Journey,
+    /// Where the release comes from, made harmless.
     pub(crate) source: String,
     /// The hosts' names.
     pub(crate) hosts: Vec<&'a str>,
+}
+
+/// Which way a release travels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Journey {
+    /// To hosts.
+    Out(Travelling),
+    /// To here: nobody knows what it is before it is there.
+    In,
+    /// From what a host keeps to its tree.
+    Back(ReleaseId),
 }
 
 /// A release that is given out.

@@ -9,6 +9,7 @@ mod codec;
 mod tests;
 
 use std::collections::HashMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -153,6 +154,22 @@ pub enum ProofClass {
     Full,
     /// The same with users and groups left out.
     WithoutOwner,
+}
+
+impl ProofClass {
+    /// The word for it: `full`, `without-owner`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::WithoutOwner => "without-owner",
+        }
+    }
+}
+
+impl fmt::Display for ProofClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// What a tree was found to be: the digest of a manifest made from what is on the disk.

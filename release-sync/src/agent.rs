@@ -18,6 +18,7 @@ mod fault;
 mod latch;
 mod limits;
 mod look;
+mod premises;
 mod probe;
 mod seen;
 mod stage;

@@ -71,7 +71,9 @@ pub enum Error {
         reason: String,
     },
     /// A silence is to be taken for death that every host keeps now and then.
-    #[error("a host may be silent for 5 s while all is well, so to give it up after {} ms is too soon: at least {} s", .silence.as_millis(), .least.as_secs())]
+    #[error(
+        "a host may be silent for 5 s while all is well, so to give it up after {silence:?} is too soon: at least {least:?}"
+    )]
     Impatience {
         /// The longest silence that was asked for.
         silence: Duration,
@@ -105,7 +107,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The host's key is not in the known_hosts file.
-    #[error("the host key of {address} ({fingerprint}) is not in {}", .known_hosts.display())]
+    #[error("the host key of {address} ({fingerprint}) is not in {}{}", .known_hosts.display(), no_file(*.is_missing))]
     HostKeyUnknown {
         /// Address and port.
         address: String,
@@ -113,6 +115,8 @@ pub enum Error {
         fingerprint: String,
         /// The file that was looked into.
         known_hosts: PathBuf,
+        /// Is there no such file?
+        is_missing: bool,
     },
     /// The host's key is not the one that is in the known_hosts file.
     #[error("the host key of {address} has changed: it is now {fingerprint}, which is not what {} has", .known_hosts.display())]
@@ -297,6 +301,14 @@ pub enum Error {
         /// Why not, in the host's words, made harmless.
         reason: String,
     },
+    /// The destination is one that no release may take: what is there is more than a release.
+    #[error("{destination} can't be deployed to: {reason}")]
+    Forbidden {
+        /// The directory on the host.
+        destination: String,
+        /// Why not, in the host's words, made harmless.
+        reason: String,
+    },
     /// No room on the host.
     #[error("no space left below {destination}")]
     NoSpace {
@@ -323,6 +335,15 @@ pub enum Error {
         /// The directory on the host.
         destination: String,
     },
+    /// Going back would bring the host to another release than the one that was asked for. Nothing was
+    /// changed there.
+    #[error("it would come to release {}, and not to {}, so nothing was changed there", .kept.short(), .wanted.short())]
+    OtherUndo {
+        /// What the host could be brought to.
+        kept: ReleaseId,
+        /// What it was to come to.
+        wanted: ReleaseId,
+    },
     /// Some files could not be put in place; the host's tree was not changed.
     #[error("{} failed on the host, the first of them `{first}`: {reason}", plural(*.count, "file", "files"))]
     Files {
@@ -345,6 +366,14 @@ pub enum Error {
         /// What it should be.
         release: ReleaseId,
     },
+}
+
+fn no_file(is_missing: bool) -> &'static str {
+    if is_missing {
+        ", which does not exist"
+    } else {
+        ""
+    }
 }
 
 fn said(stderr: &str) -> String {
@@ -378,6 +407,7 @@ impl Error {
                 | Self::HostKeyChanged { .. }
                 | Self::HostKeyRevoked { .. }
                 | Self::MaxDelete { .. }
+                | Self::Forbidden { .. }
                 | Self::Fenced { .. }
         )
     }

@@ -140,7 +140,10 @@ impl Fleet {
     /// transfer. `generation` is that of this run: going back is a deploy too.
     pub fn undo(&self, generation: Generation, monitor: &dyn Monitor) -> Report {
         self.change(
-            &Goal::Undo { from: None },
+            &Goal::Undo {
+                from: None,
+                to: None,
+            },
             &self.run(generation, &self.cancel, monitor),
         )
     }
@@ -155,11 +158,27 @@ impl Fleet {
         generation: Generation,
         monitor: &dyn Monitor,
     ) -> Report {
-        let from = Some(release);
-        self.change(
-            &Goal::Undo { from },
-            &self.run(generation, &self.cancel, monitor),
-        )
+        let goal = Goal::Undo {
+            from: Some(release),
+            to: None,
+        };
+        self.change(&goal, &self.run(generation, &self.cancel, monitor))
+    }
+
+    /// As [`undo_from`](Self::undo_from), but a host that would come to another release than `to`, or is
+    /// neither of both, is not touched: that is its [error](Error::OtherUndo).
+    pub fn undo_to(
+        &self,
+        to: ReleaseId,
+        from: ReleaseId,
+        generation: Generation,
+        monitor: &dyn Monitor,
+    ) -> Report {
+        let goal = Goal::Undo {
+            from: Some(from),
+            to: Some(to),
+        };
+        self.change(&goal, &self.run(generation, &self.cancel, monitor))
     }
 
     /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.

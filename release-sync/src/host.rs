@@ -29,11 +29,12 @@ impl Host {
         }
     }
 
-    /// A directory on a machine that is reached over SSH. The host is called by its address, which
-    /// [`name`](Self::name) changes: two users or ports of one address need two names.
+    /// A directory on a machine that is reached over SSH. The host is called by its address, and by its
+    /// port too where that is not 22: `10.0.0.5`, `10.0.0.5:2222`, `[fd00::5]:2222`. Set
+    /// [`name`](Self::name) for another name; two users or directories of one address need two.
     pub fn ssh(target: SshTarget, destination: impl Into<PathBuf>) -> Self {
         Self {
-            name: target.address.clone(),
+            name: target.place(),
             destination: destination.into(),
             reach: Reach::Ssh(target),
         }
@@ -80,6 +81,16 @@ impl SshTarget {
             user: user.into(),
             key_name: None,
             ssh: None,
+        }
+    }
+
+    /// Address, and port where it is not the usual one.
+    fn place(&self) -> String {
+        let Self { address, port, .. } = self;
+        match port {
+            22 => address.clone(),
+            _ if address.contains(':') => format!("[{address}]:{port}"),
+            _ => format!("{address}:{port}"),
         }
     }
 }
@@ -147,4 +158,34 @@ pub enum HostKeys {
     Strict,
     /// Write it down and go on.
     AcceptNew,
+}
+
+#[cfg(all(test, feature = "ssh"))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::{Fleet, Options};
+
+    fn host(address: &str, port: u16) -> Host {
+        let target = SshTarget {
+            port,
+            ..SshTarget::new("www", address)
+        };
+        Host::ssh(target, "/srv/app")
+    }
+
+    #[test]
+    fn two_ports_of_one_address_are_two_hosts() {
+        let hosts = [("10.0.0.5", 22), ("10.0.0.5", 2222), ("fd00::5", 2222)];
+        let hosts = hosts.map(|(address, port)| host(address, port));
+        let names = hosts.each_ref().map(|host| host.name.as_str());
+        assert_eq!(names, ["10.0.0.5", "10.0.0.5:2222", "[fd00::5]:2222"]);
+        let ssh = SshOptions::new(Identity::File("key".into()), "known_hosts", "agents");
+        let options = Options {
+            ssh: Some(ssh),
+            ..Options::default()
+        };
+        Fleet::new(hosts.to_vec(), options).unwrap();
+    }
 }

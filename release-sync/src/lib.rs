@@ -89,6 +89,9 @@
 //! let report = Fleet::new(hosts, options)?.push(&source, Generation::new(7), &());
 //! for host in &report.hosts {
 //!     println!("{}: {}", host.host, host.outcome.as_str());
+//!     if let Some(error) = &host.error {
+//!         println!("  {error}");
+//!     }
 //! }
 //! # Ok(())
 //! # }
@@ -194,7 +197,9 @@ pub use host::{
 };
 pub use monitor::{Event, HostState, Monitor};
 pub use options::Options;
-pub use release_core::{Digest, Generation, Manifest, Proof, ProofClass, RelPath, ReleaseId};
+pub use release_core::{
+    Digest, Generation, Manifest, Marker, Proof, ProofClass, RelPath, ReleaseId,
+};
 pub use report::{
     Counts, HostPlan, HostProbe, HostReport, HostStatus, Outcome, PlanItem, Report, Work,
 };

@@ -91,9 +91,15 @@ impl Store {
         Ok(Marker::decode(&bytes).ok().map(|marker| (marker, mtime)))
     }
 
-    /// Says what the tree is. Durable before it returns.
-    pub(crate) fn set_marker(&self, marker: &Marker) -> io::Result<()> {
-        self.put(b"marker", &marker.encode())
+    /// Says what the tree is, and since when (seconds since 1970) where that is not now. Durable before it
+    /// returns.
+    pub(crate) fn set_marker(&self, marker: &Marker, since: Option<i64>) -> io::Result<()> {
+        put_since(&self.private, b"marker", &marker.encode(), since)
+    }
+
+    /// Is a commit under way, or was one cut off?
+    pub(crate) fn is_under_way(&self) -> bool {
+        rustix::fs::statat(&self.private, UNDER_WAY, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// The manifest's bytes of the release that the marker names.
@@ -276,11 +282,19 @@ fn unlink(directory: impl AsFd, name: &[u8]) -> io::Result<()> {
 
 /// Replaces a file in one step: temporary, fsync, rename, fsync of the directory.
 fn put(directory: &Root, name: &[u8], content: &[u8]) -> io::Result<()> {
+    put_since(directory, name, content, None)
+}
+
+/// The same, with an mtime in seconds.
+fn put_since(directory: &Root, name: &[u8], content: &[u8], mtime: Option<i64>) -> io::Result<()> {
     use std::io::Write;
     let temporary = temporary(name);
     unlink(directory, &temporary)?;
     let mut file = create(directory, &temporary)?;
     file.write_all(content)?;
+    if let Some(seconds) = mtime {
+        attributes::set_mtime(file.as_fd(), Timestamp { seconds, nanos: 0 })?;
+    }
     file.sync_all()?;
     rustix::fs::renameat(directory, &*temporary, directory, name)?;
     Ok(rustix::fs::fsync(directory)?)

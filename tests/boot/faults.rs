@@ -1,10 +1,11 @@
 //! What goes wrong on the way: exit code, words, and no more volumes afterwards than before.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use release_tests::ec2::{Delays, Fault};
 use release_tests::volumes::Content;
+use serde_json::json;
 
 use crate::scene::{Ended, Scene, piped};
 
@@ -118,35 +119,6 @@ fn killed_after_any_step_the_next_one_finishes() {
 }
 
 #[test]
-fn the_deadline_clears_away_what_was_begun() {
-    for (delays, words) in [
-        (
-            Delays {
-                volume: Duration::from_secs(3600),
-                ..Delays::default()
-            },
-            "the deadline passed: look at the volume",
-        ),
-        (
-            Delays {
-                device: Duration::from_secs(3600),
-                ..Delays::default()
-            },
-            "the deadline passed: find the device",
-        ),
-    ] {
-        let scene = Scene::new();
-        scene.ec2.set_delays(delays);
-        let began = Instant::now();
-        let ended = scene.boot(&["--deadline=3s", "--interval=1m"]);
-        ended.assert_code(75);
-        ended.assert_says(words);
-        assert!(began.elapsed() < Duration::from_secs(30), "{}", ended.text);
-        scene.assert_untouched();
-    }
-}
-
-#[test]
 fn without_a_network_it_waits_and_then_goes_on() {
     let scene = Scene::with(Content::Ext4, |imds| {
         imds.silent_for = Duration::from_secs(3)
@@ -155,12 +127,6 @@ fn without_a_network_it_waits_and_then_goes_on() {
     ended.assert_code(0);
     ended.assert_says("ask who this is");
     scene.assert_settled(1);
-    let scene = Scene::with(Content::Ext4, |imds| {
-        imds.silent_for = Duration::from_secs(60)
-    });
-    let ended = scene.boot(&["--deadline=1s"]);
-    ended.assert_code(75);
-    scene.assert_untouched();
 }
 
 #[test]
@@ -231,4 +197,70 @@ fn two_at_once_take_turns() {
     other.assert_code(0);
     assert_eq!(scene.ec2.count("CreateVolume"), 1);
     scene.assert_settled(1);
+}
+
+#[test]
+fn a_snapshot_that_is_gone_and_stays_gone_ends_it() {
+    let scene = Scene::new();
+    let pointer = scene.publish(2);
+    let delete = "ec2.delete_snapshot(SnapshotId=args)";
+    scene.ec2.aside(delete, &json!(pointer.snapshot.as_str()));
+    let ended = scene.boot(&[]);
+    ended.assert_code(1);
+    ended.assert_says(&format!("{} is not there", pointer.snapshot));
+    scene.assert_untouched();
+}
+
+#[test]
+fn volumes_that_always_fail_are_not_made_for_ever() {
+    let scene = Scene::new();
+    scene.ec2.doom_volumes(u32::MAX);
+    let ended = scene.boot(&[]);
+    ended.assert_code(1);
+    ended.assert_says("no volume could be made of snap-");
+    scene.assert_untouched();
+}
+
+#[test]
+fn an_instance_without_a_role_says_so() {
+    let scene = Scene::with(Content::Ext4, |imds| imds.role = None);
+    let ended = scene.boot(&[]);
+    ended.assert_code(1);
+    ended.assert_says("role");
+    scene.assert_untouched();
+}
+
+#[test]
+fn the_role_may_come_late() {
+    let scene = Scene::with(Content::Ext4, |imds| imds.role = None);
+    let child = piped(scene.command(&[]));
+    sleep(Duration::from_secs(2));
+    scene.imds.set_role(Some("web"));
+    Ended::of(&child.wait_with_output().unwrap()).assert_code(0);
+    scene.assert_settled(1);
+}
+
+#[test]
+fn a_failure_is_told_put_up_with_or_ends_the_instance() {
+    for (policy, code, result) in [
+        ("fail", 1, None),
+        ("continue", 0, None),
+        ("abandon", 1, Some("ABANDON")),
+    ] {
+        let scene = Scene::new();
+        scene.hold();
+        let denied = Fault::deny().on("CreateVolume").times(1);
+        scene.ec2.add_fault(denied);
+        let policy = format!("--on-failure={policy}");
+        let ended = scene.boot(&["--lifecycle-hook=ready", &policy]);
+        ended.assert_code(code);
+        ended.assert_says("ec2:CreateVolume: not allowed");
+        let calls = scene.ec2.calls();
+        let told = calls
+            .iter()
+            .find(|call| call.action == "CompleteLifecycleAction");
+        let told = told.map(|call| call.params["LifecycleActionResult"].as_str());
+        assert_eq!(told, result, "{policy}");
+        scene.assert_untouched();
+    }
 }

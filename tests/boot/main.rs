@@ -1,13 +1,11 @@
-//! release-boot on EC2: moto behind the proxy with moods, the metadata service, and loop devices that show up
-//! where the instance looks for its disks. As root.
+//! release-boot on EC2: moto behind the proxy with moods, the metadata service, loop devices that show up where the
+//! instance looks for its disks, and whole machines. As root.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-// What only the boots of a whole machine ask of a scene.
-#![cfg_attr(not(feature = "images"), allow(dead_code))]
 
+mod devices;
 mod faults;
-#[cfg(feature = "images")]
+mod late;
 mod overhead;
-#[cfg(feature = "images")]
 mod qemu;
 mod ready;
 mod refusals;

@@ -3,13 +3,12 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::scene::{Scene, piped};
+use crate::scene::{Scene, piped, static_program};
 
 /// Bytes of the program.
 const SIZE: u64 = 8_000_000;
@@ -22,9 +21,7 @@ const CPU: f64 = 0.150;
 #[allow(clippy::print_stdout)]
 #[test]
 fn it_is_small_in_every_respect() {
-    let program = std::env::var_os("RELEASE_BOOT_STATIC").map(PathBuf::from);
-    let program =
-        program.expect("`./dev boot` builds the static release-boot and says where it is");
+    let program = static_program();
     let size = fs::metadata(&program).unwrap().len();
     let scene = Scene::new();
     let mut child = piped(scene.command_of(program.as_os_str(), &[]));

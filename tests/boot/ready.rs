@@ -145,10 +145,7 @@ fn the_instances_policy_is_enough_and_no_more_than_that() {
     let names: Vec<&str> = allowed.iter().map(String::as_str).collect();
     scene.ec2.allow_only(ROLE_KEY, &names);
     // A boot that has to clear away what fails, and one that replaces what is stale.
-    scene.ec2.aside(GROUP, &json!(scene.instance));
-    scene
-        .ec2
-        .set_lifecycle(&scene.instance, Some("Pending:Wait"));
+    scene.hold();
     scene.ec2.doom_volumes(1);
     scene.ec2.stick_attachments(1);
     // What is published meanwhile takes it longer: the hook is asked for more time.
@@ -171,14 +168,6 @@ fn the_instances_policy_is_enough_and_no_more_than_that() {
     assert!(scene.ec2.calls().iter().all(|call| call.caller == ROLE_KEY));
 }
 
-/// A group that the instance is in.
-const GROUP: &str = r#"
-ec2.create_tags(Resources=[args], Tags=[{"Key": "aws:autoscaling:groupName", "Value": "web"}])
-autoscaling.create_launch_configuration(LaunchConfigurationName="lc", ImageId="ami-12345678", InstanceType="t3.small")
-autoscaling.create_auto_scaling_group(AutoScalingGroupName="web", MinSize=0, MaxSize=5, DesiredCapacity=0,
-    LaunchConfigurationName="lc", AvailabilityZones=["us-east-1a"])
-"#;
-
 #[test]
 fn a_clock_that_is_a_year_off_is_put_right() {
     for ahead in [
@@ -200,10 +189,7 @@ fn a_clock_that_is_a_year_off_is_put_right() {
 #[test]
 fn the_hook_is_told_when_the_release_is_there_and_not_before() {
     let scene = Scene::new();
-    scene.ec2.aside(GROUP, &json!(scene.instance));
-    scene
-        .ec2
-        .set_lifecycle(&scene.instance, Some("Pending:Wait"));
+    scene.hold();
     let ended = scene.boot(&["--lifecycle-hook=ready"]);
     ended.assert_code(0);
     let calls = scene.ec2.calls();

@@ -1,6 +1,7 @@
 //! What is refused: exit code 5, in words, and with as many volumes afterwards as before.
 
 use std::fs;
+use std::process::Command;
 
 use release_core::{Pointer, SecretKey};
 use serde_json::json;
@@ -29,6 +30,17 @@ const REFUSALS: &[Refusal] = &[
         scene.publish(2);
         scene.announce(&old);
     }),
+    ("this machine has seen 7", |scene| {
+        let state = scene.path("root/var/lib/release");
+        fs::create_dir_all(&state).unwrap();
+        fs::write(state.join("generation"), "7\n").unwrap();
+    }),
+    ("its format 2 is not known here", |scene| {
+        let file = scene.path("published").join(Pointer::FILE);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("\"format\": 1", "\"format\": 2")).unwrap();
+        sign_by_hand(scene);
+    }),
     ("of region eu-west-1", |scene| {
         let pointer = scene.prepare(2);
         scene.announce(&Pointer {
@@ -52,6 +64,12 @@ const REFUSALS: &[Refusal] = &[
         let untag = "ec2.delete_tags(Resources=[args], Tags=[{'Key': 'release-fleet'}])";
         scene.ec2.aside(untag, &json!(pointer.snapshot.as_str()));
     }),
+    ("holds no release, and the pointer says", |scene| {
+        let pointer = scene.prepare_with(2, |tree| {
+            fs::remove_file(tree.join(".release/marker")).unwrap();
+        });
+        scene.announce(&pointer);
+    }),
     ("and the pointer says", |scene| {
         let (old, new) = (scene.prepare(2), scene.prepare(3));
         let retag = "ec2.create_tags(Resources=[args['snapshot']], Tags=[{'Key': 'release-id', 'Value': args['release']}])";
@@ -63,6 +81,24 @@ const REFUSALS: &[Refusal] = &[
         });
     }),
 ];
+
+/// Signs what is published with the scene's key, by the tool that is not ours.
+fn sign_by_hand(scene: &Scene) {
+    let key = scene.path("secret.key");
+    fs::write(&key, &scene.secret).unwrap();
+    let published = scene.path("published");
+    fs::remove_file(published.join(Pointer::SIGNATURE_FILE)).unwrap();
+    let signed = Command::new("minisign")
+        .args(["-S", "-W", "-s"])
+        .arg(key)
+        .arg("-m")
+        .arg(published.join(Pointer::FILE))
+        .arg("-x")
+        .arg(published.join(Pointer::SIGNATURE_FILE))
+        .output()
+        .unwrap();
+    assert!(signed.status.success(), "{signed:?}");
+}
 
 #[test]
 fn each_is_said_and_leaves_nothing() {
@@ -96,7 +132,7 @@ fn another_disk_is_never_taken_for_the_volume() {
 fn something_else_that_is_mounted_stays_and_is_not_taken_for_a_release() {
     let scene = Scene::new();
     fs::create_dir(scene.release()).unwrap();
-    let mounted = std::process::Command::new("mount")
+    let mounted = Command::new("mount")
         .args(["-t", "tmpfs", "none"])
         .arg(scene.release())
         .status();
@@ -105,4 +141,21 @@ fn something_else_that_is_mounted_stays_and_is_not_taken_for_a_release() {
     ended.assert_code(5);
     ended.assert_says("something else is mounted");
     scene.assert_untouched();
+}
+
+#[test]
+fn files_that_are_not_what_the_manifest_says_are_found_before_anybody_sees_them() {
+    let scene = Scene::new();
+    let pointer = scene.prepare_with(2, |tree| {
+        fs::write(tree.join("app"), "release 9\n").unwrap();
+    });
+    scene.announce(&pointer);
+    let ended = scene.boot(&["--verify=full"]);
+    ended.assert_code(5);
+    ended.assert_says("are not what its manifest says");
+    scene.assert_untouched();
+    // Without the hashing, the marker is believed; afterwards it is found, and nothing is changed.
+    scene.boot(&[]).assert_code(0);
+    scene.boot(&["verify"]).assert_code(5);
+    assert_eq!(scene.ec2.inventory().volumes(), 3);
 }

@@ -26,6 +26,8 @@ pub(crate) struct Scene {
     pub(crate) instance: String,
     pub(crate) machine: Machine,
     pub(crate) key: SecretKey,
+    /// The same in its file.
+    pub(crate) secret: String,
     file_system: FileSystem,
     /// The release server's volume, and where it is mounted.
     source: String,
@@ -67,6 +69,13 @@ instance = ec2.describe_instances(InstanceIds=[args])["Reservations"][0]["Instan
 result = {one["Ebs"]["VolumeId"]: one["Ebs"]["DeleteOnTermination"] for one in instance["BlockDeviceMappings"]}
 "#;
 
+const GROUP: &str = r#"
+ec2.create_tags(Resources=[args], Tags=[{"Key": "aws:autoscaling:groupName", "Value": "web"}])
+autoscaling.create_launch_configuration(LaunchConfigurationName="lc", ImageId="ami-12345678", InstanceType="t3.small")
+autoscaling.create_auto_scaling_group(AutoScalingGroupName="web", MinSize=0, MaxSize=5, DesiredCapacity=0,
+    LaunchConfigurationName="lc", AvailabilityZones=["us-east-1a"])
+"#;
+
 impl Scene {
     /// Generation 1 is published on an ext4 volume, and an instance runs.
     pub(crate) fn new() -> Self {
@@ -83,6 +92,7 @@ impl Scene {
         let source = text(ec2.aside(SOURCE, &json!({"zone": zone})));
         let (bytes, file_system) = match content {
             Content::Xfs => (320 << 20, FileSystem::Xfs),
+            Content::Btrfs => (128 << 20, FileSystem::Btrfs),
             _ => (64 << 20, FileSystem::Ext4),
         };
         volumes.create(&source, bytes, content);
@@ -93,7 +103,7 @@ impl Scene {
         for part in ["root/etc", "published"] {
             fs::create_dir_all(folder.path().join(part)).unwrap();
         }
-        let (key, _) = SecretKey::generate(None).unwrap();
+        let (key, secret) = SecretKey::generate(None).unwrap();
         fs::write(
             folder.path().join("release.pub"),
             key.public_file().unwrap(),
@@ -106,6 +116,7 @@ impl Scene {
             ec2,
             instance,
             key,
+            secret,
             file_system,
             source,
             tree,
@@ -133,9 +144,15 @@ impl Scene {
 
     /// The same without publishing it.
     pub(crate) fn prepare(&self, generation: u64) -> Pointer {
+        self.prepare_with(generation, |_| ())
+    }
+
+    /// The same, with something done to the tree after it was stamped.
+    pub(crate) fn prepare_with(&self, generation: u64, spoil: impl FnOnce(&Path)) -> Pointer {
         let tree = &self.tree;
         fs::write(tree.join("app"), format!("release {generation}\n")).unwrap();
         let release = stamp(tree, generation);
+        spoil(tree);
         let frozen = |flag: &str| {
             let status = Command::new("fsfreeze").arg(flag).arg(tree).status();
             assert!(status.unwrap().success());
@@ -166,6 +183,11 @@ impl Scene {
         }
     }
 
+    /// Unmounts the release server's volume: nothing can be prepared any more.
+    pub(crate) fn close_source(&self) {
+        self.volumes.detach(&self.source);
+    }
+
     /// Makes what is mounted what was last prepared, as a push does.
     pub(crate) fn push(&self) {
         let mut copy = Command::new("cp");
@@ -191,6 +213,12 @@ impl Scene {
         ] {
             fs::write(self.path("published").join(name), bytes).unwrap();
         }
+    }
+
+    /// From now on the instance is of a group, and held by its hook.
+    pub(crate) fn hold(&self) {
+        self.ec2.aside(GROUP, &json!(self.instance));
+        self.ec2.set_lifecycle(&self.instance, Some("Pending:Wait"));
     }
 
     /// A command that boots the instance, as it is configured to.
@@ -345,4 +373,10 @@ fn stamp(tree: &Path, generation: u64) -> ReleaseId {
     fs::write(tree.join(".release/marker"), marker.encode()).unwrap();
     fs::write(tree.join(".release/manifest"), source.manifest().encode()).unwrap();
     source.release()
+}
+
+/// The program as it goes into images.
+pub(crate) fn static_program() -> PathBuf {
+    let program = std::env::var_os("RELEASE_BOOT_STATIC").map(PathBuf::from);
+    program.expect("`./dev boot` builds the static release-boot and says where it is")
 }

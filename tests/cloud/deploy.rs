@@ -116,3 +116,28 @@ fn groups_are_found_by_name_and_by_tag() {
     assert_eq!(outcomes(&run), [(other.as_str(), "committed")].into());
     assert_eq!(scene.on(&ours[0].id).as_deref(), Some("hello"));
 }
+
+/// It has staged, and waits for the snapshot to be begun, when it ends.
+#[test]
+fn who_ends_meanwhile_is_no_fault() {
+    let mut scene = Scene::new(2);
+    let [stays, ends] = &scene.group.instances()[..] else {
+        panic!("there are two");
+    };
+    let (stays, ends) = (stays.id.clone(), ends.id.clone());
+    let ec2 = scene.server.ec2.clone();
+    ec2.add_fault(Fault::late(Duration::from_secs(3)).on("CreateSnapshot"));
+    let deploy = scene.command(&[]).spawn().unwrap();
+    let staged = scene.group.host(&ends).unwrap().tree();
+    let staged = staged.join(".release/stage");
+    wait_for("the stage", || {
+        staged.exists() && ec2.count("CreateSnapshot") == 1
+    });
+    scene.group.terminate(&ends);
+    let run = Run::of(deploy.wait_with_output().unwrap());
+    run.assert_done();
+    let outcomes = outcomes(&run);
+    assert_eq!(outcomes[stays.as_str()], "committed", "{run:#?}");
+    assert_eq!(outcomes[ends.as_str()], "gone", "{run:#?}");
+    scene.assert_settled(&stays, "hello", 1);
+}

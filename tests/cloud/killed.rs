@@ -303,3 +303,42 @@ fn a_snapshot_that_is_seen_only_later_is_deleted_then() {
     assert!(run.said.contains("was deleted"), "{}", run.said);
     scene.assert_settled(&instance, "three", 2);
 }
+
+/// What is gone back to is published, and hosts have not gone back yet: a repetition takes them there, and publishes
+/// nothing anew.
+#[test]
+fn in_a_rollback_between_the_publication_and_the_hosts() {
+    let (scene, instance) = scene();
+    let ec2 = &scene.server.ec2;
+    for is_done in [true, false] {
+        let current = scene.server.published();
+        let previous = &current["previous"];
+        let was = scene.on(&instance);
+        let fault = if is_done { Fault::late } else { Fault::hang };
+        ec2.forget_calls();
+        ec2.add_fault(fault(HELD).on("CreateTags").times(1));
+        let mut child = scene
+            .server
+            .command(&["rollback", "--yes"])
+            .spawn()
+            .unwrap();
+        wait_for("the tags", || {
+            let calls = ec2.calls();
+            let mut calls = calls.iter();
+            calls.any(|call| call.action == "CreateTags" && (call.is_over || !is_done))
+        });
+        kill(&mut child);
+        ec2.clear_faults();
+        let published = scene.published();
+        assert_eq!(scene.server.published()["snapshot"], previous["snapshot"]);
+        assert_eq!(scene.on(&instance), was);
+        let generation = previous["generation"].to_string();
+        let again = ["rollback", "--yes", &generation];
+        scene.server.run(&again).assert_done();
+        assert_eq!(scene.published(), published);
+        assert_ne!(scene.on(&instance), was);
+        let content = format!("after {is_done}");
+        scene.server.write("index.html", &content);
+        assert_made_up_for(&scene, &instance, &content, InDoubt::No);
+    }
+}

@@ -184,6 +184,29 @@ impl Cli {
         Running::new(command.spawn().expect("release-cli can be started"))
     }
 
+    /// Any other command that has hosts to do with, to its end. How it starts is left out: only a deploy tells
+    /// all of that.
+    pub fn run(&self, words: &[&str]) -> Run {
+        let output = self.output(words);
+        let text = String::from_utf8(output.stdout).expect("events are text");
+        let told = text
+            .lines()
+            .filter(|line| !line.contains("\"event\":\"started\""));
+        let event =
+            |line| serde_json::from_str(line).expect("every line of the output is an event");
+        Run {
+            code: output.status.code(),
+            events: told.map(event).collect(),
+            times: Vec::new(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Where it keeps its state.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
     /// Any other command, with events, to its end.
     pub fn output(&self, words: &[&str]) -> Output {
         let mut command = self.command();

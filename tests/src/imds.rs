@@ -141,6 +141,11 @@ impl Imds {
         lock(&self.state).tokens.clear();
     }
 
+    /// The instance's role from now on, if it has one.
+    pub fn set_role(&self, role: Option<&str>) {
+        lock(&self.state).options.role = role.map(str::to_owned);
+    }
+
     /// All requests so far, in their order.
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.state).asked.clone()

@@ -2,8 +2,10 @@
 //! while it runs.
 //!
 //! It has a network of its own. The host's loopback is 10.0.2.2 in it, and [`Relay`]s bring there what listens
-//! elsewhere. `./dev` sees to QEMU and the kernel.
+//! elsewhere. Its resolvers, EC2's and the one that DHCP tells, are [`Names`]. `./dev` sees to QEMU, and to a Debian that has the kernel.
 
+mod debian;
+mod files;
 mod image;
 mod names;
 mod qmp;
@@ -16,15 +18,38 @@ use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::target;
 use crate::volumes::Slots;
 
+pub use debian::Debian;
+pub use files::Files;
 pub use image::Image;
 pub use names::Names;
 pub use relay::Relay;
 
 use qmp::Qmp;
 
+/// Not KVM: it may be there and yet not work, as in a machine that is a guest itself. Without random numbers from its
+/// processor, a machine waits for some.
+const MACHINE: [&str; 16] = [
+    "-M",
+    "q35",
+    "-cpu",
+    "qemu64,+rdrand",
+    "-accel",
+    "tcg,thread=multi",
+    "-m",
+    "1024",
+    "-nodefaults",
+    "-no-reboot",
+    "-display",
+    "none",
+    "-netdev",
+    "user,id=net0",
+    "-device",
+    "virtio-net-pci,netdev=net0",
+];
+/// Whom QEMU asks for a guest that asks the resolver which DHCP told it of.
+const WITH_RESOLVER: &str = r#"mount --bind "$1" /etc/resolv.conf; shift; exec "$@""#;
 /// Ports that a disk can be put into.
 const PORTS: usize = 6;
 
@@ -47,44 +72,45 @@ struct Ports {
 }
 
 impl Qemu {
-    /// Starts a machine.
+    /// Starts a machine from an initramfs; the kernel is told `kernel_line` besides where its console is.
     pub fn start(image: &Path, kernel_line: &str) -> Self {
+        Self::start_with(image, kernel_line, &[])
+    }
+
+    /// The same with a disk in it: an NVMe drive, the first one.
+    pub fn start_with_disk(image: &Path, kernel_line: &str, disk: &Path) -> Self {
+        let drive = format!("if=none,id=root,format=raw,file={}", disk.display());
+        let device = "nvme,serial=vol00000000000000000,drive=root";
+        Self::start_with(image, kernel_line, &["-drive", &drive, "-device", device])
+    }
+
+    fn start_with(image: &Path, kernel_line: &str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let console = folder.path().join("console");
         let socket = folder.path().join("qmp");
-        let mut command = Command::new("setpriv");
+        let resolver = folder.path().join("resolv.conf");
+        fs::write(&resolver, format!("nameserver {}\n", names::ADDRESS))
+            .expect("a file can be made");
+        let mut command = Command::new("unshare");
         command
-            .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
-            .args([
-                "-M",
-                "q35",
-                "-m",
-                "512",
-                "-nodefaults",
-                "-no-reboot",
-                "-display",
-                "none",
-            ])
-            // Not KVM: it may be there and yet not work, as in a machine that is a guest itself.
-            .args(["-accel", "tcg,thread=multi"])
+            .args(["--mount", "--propagation", "private"])
+            .args(["sh", "-ec", WITH_RESOLVER, "sh"])
+            .arg(resolver)
+            .args(["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"])
+            .args(MACHINE)
             .arg("-kernel")
-            .arg(kernel().join("vmlinuz"))
+            .arg(debian::kernel())
             .arg("-initrd")
             .arg(image)
             .args([
                 "-append",
                 &format!("console=ttyS0 quiet panic=-1 {kernel_line}"),
             ])
-            .args([
-                "-netdev",
-                "user,id=net0",
-                "-device",
-                "virtio-net-pci,netdev=net0",
-            ])
             .arg("-serial")
             .arg(format!("file:{}", console.display()))
             .arg("-qmp")
             .arg(format!("unix:{},server=on,wait=off", socket.display()))
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(folder.path().join("errors")).expect("a file can be made"));
@@ -92,7 +118,7 @@ impl Qemu {
             let device = format!("pcie-root-port,id=rp{port},chassis={port},slot={port}");
             command.args(["-device", &device]);
         }
-        let process = command.spawn().expect("setpriv comes with util-linux");
+        let process = command.spawn().expect("unshare comes with util-linux");
         let qmp = Qmp::connect(&socket).unwrap_or_else(|| {
             let errors = fs::read_to_string(folder.path().join("errors")).unwrap_or_default();
             panic!("QEMU does not start; `./dev boot` installs it: {errors}")
@@ -123,7 +149,7 @@ impl Qemu {
     #[track_caller]
     pub fn wait_for(&self, words: &str, longest: Duration) {
         while !self.console().contains(words) {
-            let waited = self.began.elapsed();
+            let waited = self.ran();
             assert!(
                 waited < longest,
                 "no `{words}` in {waited:?}:\n{}",
@@ -137,7 +163,7 @@ impl Qemu {
     #[track_caller]
     pub fn wait(mut self, longest: Duration) -> (String, Duration) {
         loop {
-            let waited = self.began.elapsed();
+            let waited = self.ran();
             if self.process.try_wait().expect("it is our child").is_some() {
                 return (self.console(), waited);
             }
@@ -148,6 +174,29 @@ impl Qemu {
             );
             sleep(Duration::from_millis(20));
         }
+    }
+
+    /// How long it runs, but for the time in which others had the processor that it was waiting for: so that a
+    /// limit means the same on a busy machine.
+    fn ran(&self) -> Duration {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id()));
+        let held_up = threads
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|thread| {
+                // Nanoseconds on a processor, and waiting for one. See proc(5) of newer kernels.
+                let times = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+                times
+                    .split(' ')
+                    .nth(1)?
+                    .parse()
+                    .ok()
+                    .map(Duration::from_nanos)
+            });
+        // All that takes time is done by one of its threads.
+        let held_up = held_up.max().unwrap_or_default();
+        self.began.elapsed().saturating_sub(held_up)
     }
 }
 
@@ -172,17 +221,5 @@ impl Slots for Ports {
     }
 }
 
-/// Where `./dev` keeps a kernel and its modules.
-fn kernel() -> PathBuf {
-    let folder = target::directory().join("kernel");
-    let there = folder.join("vmlinuz").exists();
-    assert!(
-        there,
-        "{} is missing: `./dev boot` makes it",
-        folder.display()
-    );
-    folder
-}
-
-#[cfg(all(test, feature = "images"))]
+#[cfg(all(test, feature = "aws"))]
 mod tests;

@@ -6,6 +6,7 @@
 
 mod loops;
 mod machine;
+mod table;
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -46,6 +47,8 @@ struct Device {
     /// Where it shows up, if it does.
     machine: Option<(Machine, String)>,
     mount: Option<PathBuf>,
+    /// Its partition, if it has one. The kernel of this machine may not know of partitions.
+    part: Option<Loop>,
     // Last: it is let go of when all else is.
     node: Loop,
 }
@@ -59,6 +62,10 @@ pub enum Content {
     Ext4,
     /// An empty file system; takes 300 MB at least.
     Xfs,
+    /// An empty file system; takes 110 MB at least.
+    Btrfs,
+    /// A table of partitions, with an empty ext4 in the only one.
+    Partitioned,
 }
 
 impl Volumes {
@@ -89,10 +96,20 @@ impl Volumes {
         file.set_len(bytes).expect("an image can grow");
         let mut command = match content {
             Content::Blank => return,
-            Content::Ext4 => Command::new("mkfs.ext4"),
+            Content::Ext4 | Content::Partitioned => Command::new("mkfs.ext4"),
             Content::Xfs => Command::new("mkfs.xfs"),
+            Content::Btrfs => Command::new("mkfs.btrfs"),
         };
-        succeed(command.arg("-q").arg(&image));
+        command.arg("-q");
+        if content == Content::Partitioned {
+            table::write(&file).expect("an image can be written");
+            command.arg("-F").arg("-E");
+            command.arg(format!("offset={}", table::START));
+            let kibibytes = format!("{}k", (bytes - table::START) >> 10);
+            succeed(command.arg(&image).arg(kibibytes));
+        } else {
+            succeed(command.arg(&image));
+        }
     }
 
     /// Copies a volume's image as it is on its device now, as the snapshot's. A file system that is
@@ -146,10 +163,16 @@ impl Volumes {
         machine
     }
 
-    /// Lets a volume show up as a device of a machine.
+    /// Lets a volume show up as a device of a machine, with its own name for it.
     pub fn attach(&self, volume: &str, machine: &Machine) {
+        self.attach_as(volume, machine, "/dev/sdz");
+    }
+
+    /// The same, by the name that EC2 was told: Xen's machines have no other for it.
+    pub fn attach_as(&self, volume: &str, machine: &Machine, name: &str) {
         let mut device = self.attached(volume);
-        let name = machine.add(volume, device.node.number(), device.node.path());
+        let part = device.part.as_ref().map(Loop::number);
+        let name = machine.add(volume, &device.node, part, name);
         device.machine = Some((machine.clone(), name));
         self.state().devices.push(device);
     }
@@ -165,7 +188,8 @@ impl Volumes {
         let mut device = self.attached(volume);
         let point = self.0.folder.path().join("mounts").join(volume);
         fs::create_dir_all(&point).expect("a folder can be made");
-        succeed(Command::new("mount").args([device.node.path(), &point]));
+        let node = device.part.as_ref().unwrap_or(&device.node);
+        succeed(Command::new("mount").args([node.path(), &point]));
         device.mount = Some(point.clone());
         self.state().devices.push(device);
         point
@@ -180,15 +204,18 @@ impl Volumes {
     }
 
     fn attached(&self, volume: &str) -> Device {
+        let image = self.image(volume);
         Device {
             volume: volume.to_owned(),
             machine: None,
             mount: None,
-            node: Loop::of(&self.image(volume)),
+            part: table::is_in(&image).then(|| Loop::of(&image, table::START)),
+            node: Loop::of(&image, 0),
         }
     }
 
-    fn image(&self, id: &str) -> PathBuf {
+    /// The image of a volume or snapshot.
+    pub fn image(&self, id: &str) -> PathBuf {
         self.0.folder.path().join(format!("{id}.img"))
     }
 
@@ -207,6 +234,9 @@ impl Drop for Device {
     fn drop(&mut self) {
         if let Some((machine, name)) = &self.machine {
             machine.take(&self.volume, name);
+        }
+        if let Some(part) = &self.part {
+            part.unmount();
         }
         self.node.unmount();
     }

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use release_core::boot::{Fault, Looked, Mounted, Opened};
 use release_core::{BlockDevice, DeviceName, DeviceNumber, FileSystem, Generation, VolumeId};
@@ -60,7 +60,17 @@ pub(crate) enum KernelError {
     NotOpen(VolumeId),
     #[error("{} can't be unmounted", .path.display())]
     Unmount { path: PathBuf, source: io::Error },
+    #[error(
+        "{} is a btrfs, and this kernel can't mount a second volume of one origin beside it: that takes Linux 6.7, or \
+         a restart", .0.display()
+    )]
+    Twin(PathBuf),
 }
+
+/// Where a btrfs says that it can be mounted beside another one with its UUID.
+const TWINS: &str = "/sys/fs/btrfs/features/temp_fsid";
+/// The number of btrfs, as statfs(2) has it.
+const BTRFS: u64 = 0x9123_683e;
 
 impl Kernel {
     pub(crate) const fn new(layout: Layout) -> Self {
@@ -166,6 +176,23 @@ impl Kernel {
         }
     }
 
+    /// Whether what is mounted can stay while the volume is opened that replaces it: snapshots of one origin share
+    /// the UUID by which btrfs tells file systems apart.
+    fn can_have_twin(&self) -> Result<(), KernelError> {
+        let Some((_, root)) = self.mounted()? else {
+            return Ok(());
+        };
+        let facts = rustix::fs::fstatfs(&root).map_err(|error| KernelError::Look {
+            path: self.layout.target.clone(),
+            source: error.into(),
+        })?;
+        let is_btrfs = u64::try_from(facts.f_type).is_ok_and(|kind| kind == BTRFS);
+        if is_btrfs && !Path::new(TWINS).exists() {
+            return Err(KernelError::Twin(self.layout.target.clone()));
+        }
+        Ok(())
+    }
+
     fn open_volume(&self, volume: &VolumeId) -> Result<&Open, KernelError> {
         let open = self.open.as_ref().filter(|open| open.volume == *volume);
         open.ok_or_else(|| KernelError::NotOpen(volume.clone()))
@@ -216,6 +243,7 @@ impl Machine for Kernel {
     /// Asks the kernel to unmount what was not used since it was last asked to, which is what nobody uses: the
     /// first time it only says whether it could.
     fn probe(&mut self) -> Result<(), Trouble> {
+        self.can_have_twin().map_err(Trouble::broken)?;
         match self.unmount(UnmountFlags::EXPIRE) {
             Ok(()) => Ok(()),
             Err(Errno::AGAIN) => {

@@ -17,10 +17,20 @@ pub(crate) fn mistake(error: &Error, verb: Option<&str>) -> Failure {
         None => "`release-cli help` says what there is".to_owned(),
     };
     let hint = match suggestion(error) {
+        _ if is_dry_run(error) => {
+            "`release-cli plan` shows what a deploy would do, and changes nothing".to_owned()
+        }
         Some(meant) => format!("did you mean `{meant}`? {help}"),
         None => help,
     };
     Failure::Typed { message, hint }
+}
+
+/// Was it what other tools call a plan?
+fn is_dry_run(error: &Error) -> bool {
+    let typed = error.get(ContextKind::InvalidArg);
+    error.kind() == ErrorKind::UnknownArgument
+        && matches!(typed, Some(ContextValue::String(typed)) if typed == "--dry-run" || typed == "-n")
 }
 
 /// The text up to its first empty line, in one line.
@@ -65,6 +75,16 @@ mod tests {
                 &["deploy", "--hots", "a"][..],
                 "unexpected argument '--hots' found",
                 format!("did you mean `--host`? {deploy}"),
+            ),
+            (
+                &["deploy", "--dry-run"],
+                "unexpected argument '--dry-run' found",
+                "`release-cli plan` shows what a deploy would do, and changes nothing".to_owned(),
+            ),
+            (
+                &["deploy", "-n"],
+                "unexpected argument '-n' found",
+                "`release-cli plan` shows what a deploy would do, and changes nothing".to_owned(),
             ),
             (
                 &["deploy", "--parallel", "0"],

@@ -15,13 +15,13 @@ use release_sync::{Error, Fleet, Generation, Host, HostReport, Outcome, Report, 
 
 use patience::Patience;
 
-use super::desk::{Deadline, Desk, Watch, harmless_path, retain_failed};
+use super::desk::{Deadline, Desk, Watch, check_places, harmless_path, retain_failed};
 use super::pull::has_content;
 use crate::args::DeployArgs;
 use crate::context::{Absent, Deployment, File};
 use crate::exit::{Aim, Exit, Verdict};
 use crate::failure::Failure;
-use crate::state::{Deploy, DeployLock, State};
+use crate::state::{Deploy, DeployLock, Places, State};
 
 /// How long a host that somebody else deploys to is left alone before it is tried again.
 const RETRY_LOCKED: Duration = Duration::from_secs(1);
@@ -38,6 +38,7 @@ fn push(args: &DeployArgs, file: File, desk: &Desk) -> Result<Exit, Failure> {
     let mut deployment = file.deployment(args, &desk.environment)?;
     // Made first, since it checks what was configured: nothing is waited for in vain.
     Fleet::new(deployment.hosts.clone(), deployment.options.clone())?;
+    check_places(&deployment.hosts)?;
     desk.note_doubts(&deployment);
     let deadline = Deadline::after(deployment.lock_wait);
     let state = State::open(deployment.state()?)?;
@@ -52,6 +53,7 @@ fn push(args: &DeployArgs, file: File, desk: &Desk) -> Result<Exit, Failure> {
     }
     let generation = lock.allocate()?;
     let from = harmless_path(&deployment.source);
+    let places = Places::of(&deployment.hosts);
     let operator = desk.environment.operator();
     let deploy = |source: &Source| Deploy {
         release: source.release(),
@@ -70,7 +72,7 @@ fn push(args: &DeployArgs, file: File, desk: &Desk) -> Result<Exit, Failure> {
     let (source, report) = push.to_all(&fleet, deadline, || {
         let source = desk.scan(&deployment.source, &deployment.options)?;
         let hosts = deployment.hosts.iter().map(|host| host.name.as_str());
-        lock.begin(deploy(&source), hosts)?;
+        lock.begin(deploy(&source), &places, hosts)?;
         desk.start(&source, generation, &deployment.hosts);
         Ok(source)
     })?;
@@ -80,7 +82,8 @@ fn push(args: &DeployArgs, file: File, desk: &Desk) -> Result<Exit, Failure> {
     learn_generation(desk, &lock, &report);
     let begun = push.watch.begun();
     let verdict = Verdict::of(Aim::Push, desk.interrupts.interrupted(), &report, &begun);
-    if let Err(failure) = lock.end(deploy, &report, verdict, Timestamp::now()) {
+    let written = lock.end(deploy, &places, &report, verdict, Timestamp::now());
+    if let Err(failure) = written {
         // The hosts are what they are, whether it can be written down or not.
         desk.screen.failed(&failure);
     }

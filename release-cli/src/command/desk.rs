@@ -16,8 +16,8 @@ use crate::context::{Absent, Deployment, Environment};
 use crate::exit::{Exit, Verdict};
 use crate::failure::Failure;
 use crate::interrupt::Interrupts;
-use crate::state::{DeployLock, State};
-use crate::ui::{Screen, Started, Travelling};
+use crate::state::{DeployLock, Places, State};
+use crate::ui::{Journey, Screen, Started, Travelling};
 
 /// How often a lock that somebody holds is tried.
 const KNOCK: Duration = Duration::from_millis(200);
@@ -75,12 +75,6 @@ impl Desk {
 
     /// Says what of a deployment is likely to be a mistake.
     pub(super) fn note_doubts(&self, deployment: &Deployment) {
-        if let Some([one, other]) = twins(&deployment.hosts) {
-            self.screen.note(&format!(
-                "warning: {one} and {other} are one directory of one host: while one deploys to it, the other \
-                 finds it locked"
-            ));
-        }
         if let Some(groups) = &deployment.unasked {
             self.screen.note(&format!(
                 "note: with `cloud.kind = \"none\"` nobody asks for the instances of {groups}; the hosts are \
@@ -137,7 +131,7 @@ impl Desk {
             bytes,
         };
         self.screen.started(&Started {
-            release: Some(release),
+            journey: Journey::Out(release),
             source: harmless_path(source.directory()),
             hosts,
         });
@@ -158,7 +152,7 @@ pub(super) fn retain_failed(
     state: &State,
     hosts: &mut Vec<Host>,
 ) -> Result<(), Failure> {
-    let fates = state.fates()?;
+    let fates = state.fates(&Places::of(&*hosts))?;
     let fates = fates.ok_or_else(|| Failure::NoLastDeploy(state.directory().to_owned()))?;
     hosts.retain(|host| fates.get(&host.name).is_some_and(|fate| !fate.well));
     if hosts.is_empty() {
@@ -166,6 +160,17 @@ pub(super) fn retain_failed(
             .note("no host's last deploy failed: there is nothing to try again");
     }
     Ok(())
+}
+
+/// Refuses hosts of which two are one directory: while one is deployed to, the other would find it locked.
+pub(super) fn check_places(hosts: &[Host]) -> Result<(), Failure> {
+    match twins(hosts) {
+        None => Ok(()),
+        Some([one, other]) => Err(Failure::OneDirectory {
+            one: one.to_owned(),
+            other: other.to_owned(),
+        }),
+    }
 }
 
 /// Two hosts that are the same place, as far as can be told from here.

@@ -25,7 +25,7 @@ pub(super) fn print() -> Result<Exit, Failure> {
     let mut text = Vec::new();
     for page in pages() {
         // A vector takes all that is written to it.
-        let _ = page.render(&mut text);
+        let _ = render(&page, &mut text);
     }
     show(&text)
 }
@@ -36,7 +36,10 @@ pub(super) fn write(directory: &Path, desk: &Desk) -> Result<Exit, Failure> {
     let write = || {
         fs::create_dir_all(&directory)?;
         for page in pages() {
-            page.render(&mut File::create(directory.join(page.get_filename()))?)?;
+            render(
+                &page,
+                &mut File::create(directory.join(page.get_filename()))?,
+            )?;
         }
         io::Result::Ok(())
     };
@@ -54,6 +57,40 @@ fn pages() -> impl Iterator<Item = Man> {
     let verbs = program.get_subcommands().filter(|verb| !verb.is_hide_set());
     let verbs: Vec<Command> = verbs.cloned().collect();
     std::iter::once(program).chain(verbs).map(Man::new)
+}
+
+/// What a script goes by, whatever the verb.
+const EXIT_STATUS: &str = r#".SH "EXIT STATUS"
+.TP
+\fB0\fR
+All as asked.
+.TP
+\fB1\fR
+Failed; nothing was changed.
+.TP
+\fB2\fR
+Usage or configuration.
+.TP
+\fB3\fR
+Partial: something was changed, and not all is as asked.
+.TP
+\fB4\fR
+Locked by another deploy.
+.TP
+\fB5\fR
+Refused for safety: a host key, a signature, \fB\-\-max\-delete\fR, an empty source, a destination that no release may
+take.
+.TP
+\fB130\fR
+Interrupted.
+.PP
+Where several apply: 130, then 2, then 4; then 3 if any host was changed; then 5 if all that went wrong are refusals; else
+1.
+"#;
+
+fn render(page: &Man, out: &mut dyn Write) -> io::Result<()> {
+    page.render(out)?;
+    out.write_all(EXIT_STATUS.as_bytes())
 }
 
 /// Whoever doesn't read to the end misses nothing that they want.
@@ -76,7 +113,7 @@ mod tests {
     fn text(name: &str) -> String {
         let page = pages().find(|page| page.get_filename() == name).unwrap();
         let mut text = Vec::new();
-        page.render(&mut text).unwrap();
+        render(&page, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         text.replace(env!("CARGO_PKG_VERSION"), "VERSION")
     }

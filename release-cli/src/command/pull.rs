@@ -13,7 +13,7 @@ use crate::context::{File, Pulling};
 use crate::exit::{Aim, Exit, Verdict};
 use crate::failure::Failure;
 use crate::state::State;
-use crate::ui::Started;
+use crate::ui::{Journey, Started};
 
 pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
     let pulling = File::load(config, &desk.environment)?.pulling(args, &desk.environment)?;
@@ -26,7 +26,7 @@ pub(super) fn run(args: &PullArgs, config: Option<&Path>, desk: &Desk) -> Result
         desk.confirm(&question(&pulling, &from))?;
     }
     desk.screen.started(&Started {
-        release: None,
+        journey: Journey::In,
         source: from,
         hosts: vec![&pulling.host.name],
     });

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use release_core::{Generation, Label, Pointer};
-use release_sync::{Error, Fleet, HostReport, Outcome, ReleaseId, Report};
+use release_sync::Fleet;
 
 use super::desk::{Deadline, Desk, Watch};
 use crate::args::RollbackArgs;
@@ -20,8 +20,8 @@ use crate::exit::{Aim, Exit, Verdict};
 use crate::failure::Failure;
 use crate::publish::Publisher;
 use crate::snapshot::{fleet_of, generations, tag_published};
-use crate::state::{Deed, DeployLock, Doing, State};
-use crate::ui::{Started, one_line};
+use crate::state::{Deed, DeployLock, Doing, Entry, Places, State};
+use crate::ui::{Journey, Started, one_line};
 use target::Target;
 
 pub(super) fn run(
@@ -54,7 +54,8 @@ pub(super) fn run(
     };
     match &cloud {
         None => {
-            let target = Target::of_history(&history, wanted)?;
+            let places = Places::of(&reversal.hosts);
+            let target = Target::of_history(&history, &places, wanted)?;
             run.confirm(&target)?;
             let generation = lock.allocate()?;
             run.send_back(&target, generation, reversal, true)
@@ -76,7 +77,7 @@ impl Run<'_> {
         &self,
         cloud: &OpenCloud,
         state: &State,
-        history: &[crate::state::Entry],
+        history: &[Entry],
         wanted: Option<Generation>,
         before: Reversal,
     ) -> Result<Exit, Failure> {
@@ -170,14 +171,13 @@ impl Run<'_> {
         desk.interrupts.cancels(fleet.cancel_handle());
         let source = format!("generation {}", target.generation);
         desk.screen.started(&Started {
-            release: None,
+            journey: Journey::Back(target.release),
             source: source.clone(),
             hosts: hosts.iter().map(|host| host.name.as_str()).collect(),
         });
         let watch = Watch::new(&*desk.screen);
-        let mut report = fleet.undo_from(target.from, generation, &watch);
+        let mut report = fleet.undo_to(target.release, target.from, generation, &watch);
         report.release = Some(target.release);
-        judge(&mut report, target.release);
         let begun = watch.begun();
         let interrupted = desk.interrupts.interrupted();
         let verdict = Verdict::of(Aim::Undo, interrupted, &report, &begun);
@@ -189,7 +189,7 @@ impl Run<'_> {
             by: &desk.environment.operator(),
             snapshot: target.snapshot.as_ref().map(|(id, _)| id),
         };
-        let entry = doing.with(&report, verdict, Timestamp::now());
+        let entry = doing.with(&Places::of(hosts), &report, verdict, Timestamp::now());
         if let Err(failure) = self.lock.append(&entry) {
             desk.screen.failed(&failure);
         }
@@ -210,22 +210,4 @@ impl Run<'_> {
             exit => exit,
         })
     }
-}
-
-/// What counts is where a host came to, not that it moved: one that was there already is as was asked, and
-/// one that came to another release is not.
-fn judge(report: &mut Report, release: ReleaseId) {
-    for host in &mut report.hosts {
-        let is_there = host.release == Some(release);
-        match host.outcome {
-            Outcome::Unchanged if is_there => host.outcome = Outcome::Undone,
-            Outcome::Undone | Outcome::Unchanged if !is_there => fail(host, release),
-            _ => {}
-        }
-    }
-}
-
-fn fail(host: &mut HostReport, release: ReleaseId) {
-    host.outcome = Outcome::Failed;
-    host.error = Some(Error::NotProven { release });
 }

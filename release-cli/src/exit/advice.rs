@@ -127,6 +127,10 @@ pub(crate) fn of_failure(failure: &Failure) -> Advice {
             "no-hosts",
             "add a `[[host]]` with an `address`, or with a cloud name groups in `cloud.groups`",
         ),
+        Failure::OneDirectory { .. } => advice(
+            "one-directory",
+            "leave one of them out, or give it another `destination`",
+        ),
         Failure::UnknownHost { nearest, .. } if nearest.is_empty() => advice(
             "unknown-host",
             "there is no host at all just now, since the groups have no instances",

@@ -198,6 +198,12 @@ fn going_back_is_what_undo_asks_and_push_does_not() {
         )
     };
     assert_eq!(of(Aim::Undo).exit, Exit::Done);
+    // Whoever is there already is as was asked, and was not changed.
+    let rest = [unchanged(), failed(no_space())];
+    let again = Verdict::of(Aim::Undo, false, &report(rest), &HashSet::new());
+    assert_eq!((again.exit, again.overall), (Exit::Failed, Overall::Failed));
+    let all = Verdict::of(Aim::Undo, false, &report([unchanged()]), &HashSet::new());
+    assert_eq!(all.exit, Exit::Done);
     assert_eq!(of(Aim::Push).exit, Exit::Failed);
 }
 

@@ -8,7 +8,7 @@ use release_core::SnapshotId;
 use release_sync::{Generation, ReleaseId, Report};
 use serde::{Deserialize, Serialize};
 
-use super::{DeployLock, State};
+use super::{DeployLock, Places, State};
 use crate::exit::{Overall, Verdict, of_error};
 use crate::failure::Failure;
 
@@ -66,6 +66,9 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HostEntry {
     pub(crate) host: String,
+    /// Which directory of which machine it is. Lines of before that was written down have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<String>,
     pub(crate) outcome: String,
     /// The kind of what went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,9 +88,16 @@ pub(crate) struct Doing<'a> {
 
 impl Doing<'_> {
     /// With what came of each host.
-    pub(crate) fn with(&self, report: &Report, verdict: Verdict, now: Timestamp) -> Entry {
+    pub(crate) fn with(
+        &self,
+        places: &Places,
+        report: &Report,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> Entry {
         let hosts = report.hosts.iter().map(|host| HostEntry {
             host: host.host.clone(),
+            place: places.get(&host.host).map(str::to_owned),
             outcome: host.outcome.as_str().to_owned(),
             error: host
                 .error
@@ -117,6 +127,15 @@ impl Doing<'_> {
             seconds,
             hosts: Vec::new(),
         }
+    }
+}
+
+impl Entry {
+    /// Was any of these hosts given something then? With one state directory for several applications, the
+    /// lines of all of them are in one file.
+    pub(crate) fn concerns(&self, places: &Places) -> bool {
+        let mut hosts = self.hosts.iter();
+        hosts.any(|host| places.have(&host.host, host.place.as_deref()))
     }
 }
 
@@ -229,7 +248,8 @@ mod tests {
             by: "ada@build-1",
             snapshot: None,
         };
-        doing.with(&samples::report(), PARTIAL, Timestamp::UNIX_EPOCH)
+        let places = samples::places();
+        doing.with(&places, &samples::report(), PARTIAL, Timestamp::UNIX_EPOCH)
     }
 
     fn generations(state: &State, most: usize) -> Vec<u64> {

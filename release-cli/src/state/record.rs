@@ -10,7 +10,7 @@ use release_sync::{Generation, ReleaseId, Report};
 use serde::{Deserialize, Serialize};
 
 use super::history::{Deed, Doing};
-use super::{DeployLock, State};
+use super::{DeployLock, Places, State};
 use crate::exit::{Aim, Verdict};
 use crate::failure::Failure;
 
@@ -42,16 +42,32 @@ pub(crate) struct Fate {
 /// `last-deploy.json`. A deploy to some hosts says nothing of the others, so these stay.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Last {
+    /// By name: what was written before places were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     hosts: BTreeMap<String, Fate>,
+    /// By place.
+    #[serde(default)]
+    places: BTreeMap<String, Fate>,
 }
 
 impl State {
-    /// What came of each host's last deploy; `None` if there was none yet.
-    pub(crate) fn fates(&self) -> Result<Option<BTreeMap<String, Fate>>, Failure> {
+    /// What came of the last deploy to each of these hosts, by name; `None` if there was none yet to any.
+    pub(crate) fn fates(&self, places: &Places) -> Result<Option<BTreeMap<String, Fate>>, Failure> {
+        let Some(mut last) = self.last()? else {
+            return Ok(None);
+        };
+        let fates = places.iter().filter_map(|(host, place)| {
+            let fate = last.places.remove(place);
+            Some((host.to_owned(), fate.or_else(|| last.hosts.remove(host))?))
+        });
+        Ok(Some(fates.collect()).filter(|fates: &BTreeMap<_, _>| !fates.is_empty()))
+    }
+
+    fn last(&self) -> Result<Option<Last>, Failure> {
         let path = self.directory.join(LAST);
         match fs::read(&path) {
-            Ok(content) => serde_json::from_slice::<Last>(&content)
-                .map(|last| Some(last.hosts))
+            Ok(content) => serde_json::from_slice(&content)
+                .map(Some)
                 .map_err(|source| Failure::LastDeployDamaged { path, source }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.fault()(error)),
@@ -64,16 +80,18 @@ impl DeployLock<'_> {
     pub(crate) fn begin<'h>(
         &self,
         deploy: Deploy<'_>,
+        places: &Places,
         hosts: impl Iterator<Item = &'h str>,
     ) -> Result<(), Failure> {
         let fates = hosts.map(|host| (host.to_owned(), fate(deploy, "unfinished", false)));
-        self.remember(fates)
+        self.remember(places, fates)
     }
 
     /// Takes note of what came of a deploy.
     pub(crate) fn end(
         &self,
         deploy: Deploy<'_>,
+        places: &Places,
         report: &Report,
         verdict: Verdict,
         now: Timestamp,
@@ -83,7 +101,7 @@ impl DeployLock<'_> {
             let fate = fate(deploy, host.outcome.as_str(), well);
             (host.host.clone(), fate)
         });
-        self.remember(fates)?;
+        self.remember(places, fates)?;
         let doing = Doing {
             deed: Deed::Deploy,
             release: deploy.release,
@@ -92,15 +110,23 @@ impl DeployLock<'_> {
             by: deploy.by,
             snapshot: deploy.snapshot,
         };
-        self.append(&doing.with(report, verdict, now))
+        self.append(&doing.with(places, report, verdict, now))
     }
 
     /// A file that can't be read any more is of no use: what is known now takes its place.
-    fn remember(&self, fates: impl Iterator<Item = (String, Fate)>) -> Result<(), Failure> {
-        let mut last = Last {
-            hosts: self.state.fates().ok().flatten().unwrap_or_default(),
-        };
-        last.hosts.extend(fates);
+    fn remember(
+        &self,
+        places: &Places,
+        fates: impl Iterator<Item = (String, Fate)>,
+    ) -> Result<(), Failure> {
+        let mut last = self.state.last().ok().flatten().unwrap_or_default();
+        for (host, fate) in fates {
+            match places.get(&host) {
+                Some(place) => last.places.insert(place.to_owned(), fate),
+                // An instance that nothing could be done about has no address to be found at.
+                None => last.hosts.insert(host, fate),
+            };
+        }
         let mut content =
             serde_json::to_vec_pretty(&last).map_err(|error| self.state.fault()(error.into()))?;
         content.push(b'\n');
@@ -137,8 +163,8 @@ mod tests {
         overall: Overall::Partial,
     };
 
-    fn fates(state: &State) -> Vec<(String, String, bool)> {
-        let fates = state.fates().unwrap().unwrap_or_default();
+    fn fates(state: &State, places: &Places) -> Vec<(String, String, bool)> {
+        let fates = state.fates(places).unwrap().unwrap_or_default();
         let of = |(host, fate): (String, Fate)| (host, fate.outcome, fate.well);
         fates.into_iter().map(of).collect()
     }
@@ -147,14 +173,17 @@ mod tests {
     fn each_host_keeps_its_own_last_fate() {
         let directory = tempfile::tempdir().unwrap();
         let state = State::open(directory.path()).unwrap();
-        assert_eq!(state.fates().unwrap(), None);
+        let places = samples::places();
+        assert_eq!(state.fates(&places).unwrap(), None);
         let lock = state.lock("ada").unwrap();
-        lock.begin(DEPLOY, ["web-1", "db-1"].into_iter()).unwrap();
+        lock.begin(DEPLOY, &places, ["web-1", "db-1"].into_iter())
+            .unwrap();
         let unfinished = |host: &str| (host.to_owned(), "unfinished".to_owned(), false);
-        assert_eq!(fates(&state), [unfinished("db-1"), unfinished("web-1")]);
+        let begun = [unfinished("db-1"), unfinished("web-1")];
+        assert_eq!(fates(&state, &places), begun);
 
         let report = samples::report();
-        lock.end(DEPLOY, &report, PARTIAL, Timestamp::UNIX_EPOCH)
+        lock.end(DEPLOY, &places, &report, PARTIAL, Timestamp::UNIX_EPOCH)
             .unwrap();
         let fate = |host: &str, outcome: &str, well| (host.to_owned(), outcome.to_owned(), well);
         let expected = [
@@ -163,7 +192,38 @@ mod tests {
             fate("web-2", "unchanged", true),
             fate("worker-10", "failed", false),
         ];
-        assert_eq!(fates(&state), expected);
+        assert_eq!(fates(&state, &places), expected);
+        // Another application on the same machines.
+        let others = samples::places_at("/srv/other");
+        assert_eq!(state.fates(&others).unwrap(), None);
+        lock.begin(DEPLOY, &others, ["worker-10"].into_iter())
+            .unwrap();
+        assert_eq!(fates(&state, &others), [unfinished("worker-10")]);
+        assert_eq!(fates(&state, &places), expected);
+    }
+
+    /// What an older version wrote has names only, and counts until something newer is known.
+    #[test]
+    fn old_records_go_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path()).unwrap();
+        let old = r#"{"hosts":{"web-1":{"generation":3,"outcome":"failed","well":false},
+            "web-2":{"generation":3,"outcome":"committed","well":true}}}"#;
+        fs::write(directory.path().join(LAST), old).unwrap();
+        let places = samples::places();
+        let fate = |host: &str, outcome: &str, well| (host.to_owned(), outcome.to_owned(), well);
+        let before = [
+            fate("web-1", "failed", false),
+            fate("web-2", "committed", true),
+        ];
+        assert_eq!(fates(&state, &places), before);
+        let lock = state.lock("ada").unwrap();
+        lock.begin(DEPLOY, &places, ["web-2"].into_iter()).unwrap();
+        let after = [
+            fate("web-1", "failed", false),
+            fate("web-2", "unfinished", false),
+        ];
+        assert_eq!(fates(&state, &places), after);
     }
 
     #[test]
@@ -171,10 +231,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let state = State::open(directory.path()).unwrap();
         fs::write(directory.path().join(LAST), "{").unwrap();
-        let damaged = state.fates();
+        let places = samples::places();
+        let damaged = state.fates(&places);
         assert!(matches!(damaged, Err(Failure::LastDeployDamaged { .. })));
         let lock = state.lock("ada").unwrap();
-        lock.begin(DEPLOY, ["web-1"].into_iter()).unwrap();
-        assert_eq!(fates(&state).len(), 1);
+        lock.begin(DEPLOY, &places, ["web-1"].into_iter()).unwrap();
+        assert_eq!(fates(&state, &places).len(), 1);
     }
 }

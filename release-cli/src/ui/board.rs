@@ -10,7 +10,7 @@ use release_sync::{Event, HostState, Outcome};
 use super::canvas::Extent;
 use super::paint::{Paint, Tone};
 use super::words::{bytes, count, cut, harmless, part, shorten, thousands, width};
-use super::{Started, words};
+use super::{Journey, Started, words};
 use speed::Speed;
 
 /// A host that stays in a state for longer is said to.
@@ -89,9 +89,10 @@ impl Board {
 
     /// A run begins.
     pub(super) fn start(&mut self, run: &Started<'_>, now: Duration) {
-        self.title = Some(match &run.release {
-            Some(release) => format!("pushing {}", release.id.short()),
-            None => format!("pulling {}", shorten(&harmless(&run.source), 30)),
+        self.title = Some(match &run.journey {
+            Journey::Out(release) => format!("pushing {}", release.id.short()),
+            Journey::Back(release) => format!("going back to {}", release.short()),
+            Journey::In => format!("pulling {}", shorten(&harmless(&run.source), 30)),
         });
         self.hosts.clear();
         self.places.clear();

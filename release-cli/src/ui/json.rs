@@ -19,7 +19,8 @@ use super::errors::{Errors, one_line};
 use super::sink::Sink;
 use super::words::harmless;
 use super::{
-    Chapter, Check, Claim, Conclusion, Finding, Health, Plans, Pruned, Screen, Started, snapshots,
+    Chapter, Check, Claim, Conclusion, Finding, Health, Journey, Plans, Pruned, Screen, Started,
+    snapshots,
 };
 use crate::exit::{Exit, Overall, Verdict, of_failure};
 use crate::failure::Failure;
@@ -157,10 +158,15 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
     }
 
     fn started(&self, run: &Started<'_>) {
+        let (travelling, id) = match run.journey {
+            Journey::Out(release) => (Some(release), Some(release.id)),
+            Journey::Back(release) => (None, Some(release)),
+            Journey::In => (None, None),
+        };
         let mut events = self.events();
         events.run = Some(Run {
-            release: run.release.map(|release| release.id),
-            generation: run.release.map(|release| release.generation),
+            release: id,
+            generation: travelling.map(|release| release.generation),
             since: (events.now)(),
             hosts: Vec::new(),
             changed: false,
@@ -168,11 +174,11 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
         events.send(
             "started",
             json!({
-                "release": run.release.map(|release| release.id.to_string()),
-                "generation": run.release.map(|release| release.generation.get()),
+                "release": id.map(|release| release.to_string()),
+                "generation": travelling.map(|release| release.generation.get()),
                 "source": run.source,
-                "files": run.release.map(|release| release.files),
-                "bytes": run.release.map(|release| release.bytes),
+                "files": travelling.map(|release| release.files),
+                "bytes": travelling.map(|release| release.bytes),
                 "hosts": run.hosts.len(),
             }),
         );

@@ -18,8 +18,8 @@ use super::sink::Sink;
 use super::summary::Way;
 use super::words::{bytes, count, harmless, thousands, width};
 use super::{
-    Chapter, Check, Claim, Conclusion, Health, Plans, Pruned, Screen, Started, examination,
-    snapshots, summary, words,
+    Chapter, Check, Claim, Conclusion, Health, Journey, Plans, Pruned, Screen, Started,
+    examination, snapshots, summary, words,
 };
 use crate::exit::Verdict;
 use crate::failure::Failure;
@@ -239,13 +239,13 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
         let widest = run.hosts.iter().map(|host| width(&harmless(host))).max();
         let mut pace = self.pace();
         pace.width = widest.unwrap_or(0);
-        pace.way = match run.release {
-            Some(_) => Way::Out,
-            None => Way::In,
+        pace.way = match run.journey {
+            Journey::Out(_) | Journey::Back(_) => Way::Out,
+            Journey::In => Way::In,
         };
         drop(pace);
-        let mut text = match &run.release {
-            Some(release) => format!(
+        let mut text = match &run.journey {
+            Journey::Out(release) => format!(
                 "release {} of {}, generation {}: {}, {}",
                 release.id.short(),
                 run.source,
@@ -253,9 +253,12 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
                 count(release.files, "file"),
                 bytes(release.bytes),
             ),
-            None => format!("pulling {}", run.source),
+            Journey::Back(release) => {
+                format!("going back to {}, release {}", run.source, release.short())
+            }
+            Journey::In => format!("pulling {}", run.source),
         };
-        if run.release.is_some() && !run.hosts.is_empty() && self.live.is_none() {
+        if matches!(run.journey, Journey::Out(_)) && !run.hosts.is_empty() && self.live.is_none() {
             text.push_str(&format!(", to {}", count(run.hosts.len() as u64, "host")));
         }
         if let Some(live) = &self.live {

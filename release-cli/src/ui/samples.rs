@@ -7,12 +7,12 @@ use std::time::Duration;
 use release_core::cloud::{Snapshot, SnapshotState, Tags};
 use release_core::{Fate, Kept, Marker, Moment};
 use release_sync::{
-    Counts, Digest, Error, Generation, HostPlan, HostReport, HostStatus, Outcome, PlanItem,
-    ProofClass, RelPath, ReleaseId, Report,
+    Counts, Digest, Error, Generation, Host, HostPlan, HostReport, HostStatus, Outcome, PlanItem,
+    ProofClass, RelPath, ReleaseId, Report, SshTarget,
 };
 
-use super::{Chapter, Check, Claim, Started, Travelling};
-use crate::state::{Deed, Entry, HostEntry};
+use super::{Chapter, Check, Claim, Journey, Started, Travelling};
+use crate::state::{Deed, Entry, HostEntry, Places};
 
 pub(super) fn release() -> ReleaseId {
     ReleaseId::new(Digest::of(b"tree"))
@@ -39,6 +39,7 @@ pub(super) fn history() -> Vec<Entry> {
             .iter()
             .map(|(host, outcome)| HostEntry {
                 host: (*host).to_owned(),
+                place: None,
                 outcome: (*outcome).to_owned(),
                 error: None,
             })
@@ -86,7 +87,7 @@ pub(super) fn fates() -> Vec<Fate> {
 
 pub(super) fn started() -> Started<'static> {
     Started {
-        release: Some(Travelling {
+        journey: Journey::Out(Travelling {
             id: release(),
             generation: Generation::new(12),
             files: 1_412,
@@ -95,6 +96,17 @@ pub(super) fn started() -> Started<'static> {
         source: "/srv/app".to_owned(),
         hosts: vec!["web-1", "web-2", "worker-10"],
     }
+}
+
+/// Where the hosts of [`report`] are.
+pub(crate) fn places() -> Places {
+    places_at("/srv/app")
+}
+
+pub(crate) fn places_at(destination: &str) -> Places {
+    let hosts = ["db-1", "web-1", "web-2", "worker-10"];
+    let hosts = hosts.map(|name| Host::ssh(SshTarget::new("www", name), destination));
+    Places::of(&hosts)
 }
 
 pub(crate) fn report() -> Report {
@@ -340,6 +352,7 @@ pub(super) fn errors() -> Vec<Error> {
             address: address(),
             fingerprint: fingerprint(),
             known_hosts: known_hosts(),
+            is_missing: false,
         },
         Error::HostKeyChanged {
             address: address(),
@@ -417,6 +430,10 @@ pub(super) fn errors() -> Vec<Error> {
         Error::ReadOnly {
             destination: destination(),
         },
+        Error::Forbidden {
+            destination: "/".into(),
+            reason: "it is the root of the whole file system".into(),
+        },
         Error::Destination {
             destination: destination(),
             reason: "not a directory".into(),
@@ -441,6 +458,10 @@ pub(super) fn errors() -> Vec<Error> {
         },
         Error::Commit {
             reason: "input/output error".into(),
+        },
+        Error::OtherUndo {
+            kept: release(),
+            wanted: ReleaseId::new(Digest::of(b"another")),
         },
         Error::NotProven { release: release() },
     ]

@@ -19,11 +19,7 @@ pub(super) use status::statuses;
 
 /// The word for a proof in tables and events.
 pub(super) fn proof(class: Option<ProofClass>) -> &'static str {
-    match class {
-        Some(ProofClass::Full) => "full",
-        Some(ProofClass::WithoutOwner) => "without-owner",
-        None => "none",
-    }
+    class.map_or("none", ProofClass::as_str)
 }
 
 pub(super) fn tone(outcome: Outcome) -> Tone {

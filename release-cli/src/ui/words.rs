@@ -114,7 +114,7 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 }
 
 /// `1 entry`, `1,200 entries`.
-pub(super) fn entries(number: u64) -> String {
+pub(crate) fn entries(number: u64) -> String {
     let noun = if number == 1 { "entry" } else { "entries" };
     format!("{} {noun}", thousands(number))
 }

@@ -59,6 +59,21 @@ fn a_deploy_that_finds_another_one_names_it_and_ends_with_four() {
     assert!(!place.path().join("state/generation").exists());
 }
 
+#[test]
+fn hosts_that_are_one_directory_and_a_source_that_is_not_there_are_mistakes() {
+    let twice = format!("{NOBODY}[[host]]\nname = \"web-2\"\naddress = \"127.0.0.1\"\nport = 9\n");
+    let place = Place::with_source(&twice);
+    for words in [&["plan"][..], &["deploy", "--no-snapshot"]] {
+        let output = place.run(&[&["--json"], words].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert_eq!(events(&output)[0]["kind"], "one-directory");
+        let nowhere = Place::new(NOBODY);
+        let output = nowhere.run(&[&["--json"], words].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert_eq!(events(&output)[0]["kind"], "source");
+    }
+}
+
 fn wait_for_end(child: &mut Child) -> Option<i32> {
     let begin = Instant::now();
     while begin.elapsed() < Duration::from_secs(20) {
@@ -182,7 +197,7 @@ fn a_plan_that_reaches_nobody_says_so_and_changes_nothing() {
 
 #[test]
 fn what_failed_is_tried_again_and_nothing_else() {
-    let two = format!("{NOBODY}[[host]]\nname = \"web-2\"\naddress = \"127.0.0.1\"\nport = 9\n");
+    let two = format!("{NOBODY}[[host]]\nname = \"web-2\"\naddress = \"127.0.0.1\"\nport = 10\n");
     let place = Place::with_source(&two);
     let again = ["--json", "deploy", "--no-snapshot", "--retry-failed"];
     let output = place.run(&again);

@@ -21,7 +21,10 @@ fn hosts_are_reached_though_few_files_may_be_open() {
         met.collect::<Result<Vec<_>, _>>().unwrap()
     });
     let hosts = (0..HOSTS).map(|number| {
-        format!("[[host]]\nname = \"mute-{number}\"\naddress = \"127.0.0.1\"\nport = {port}\n")
+        format!(
+            "[[host]]\nname = \"mute-{number}\"\naddress = \"127.0.0.1\"\nport = {port}\n\
+             destination = \"/release/{number}\"\n"
+        )
     });
     let (head, _) = NOBODY.split_once("[[host]]").unwrap();
     let head = head.replace("ssh = {", "ssh = { connect_timeout = \"3s\",");

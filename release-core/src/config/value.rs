@@ -52,9 +52,13 @@ impl FromStr for Period {
 
 /// Bytes a second. `None` in it is no limit, written `"0"`.
 ///
-/// `k`, `M` and `G` are powers of 1,000, `Ki`, `Mi` and `Gi` of 1,024; without a unit it is bytes.
+/// `k`, `M` and `G` are powers of 1,000, `Ki`, `Mi` and `Gi` of 1,024; without a unit it is bytes, and
+/// at least 1,024 of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rate(pub Option<u64>);
+
+/// A smaller number needs a unit.
+const LEAST_BARE: u64 = 1_024;
 
 impl FromStr for Rate {
     type Err = ValueError;
@@ -75,6 +79,13 @@ impl FromStr for Rate {
             "Gi" => 1 << 30,
             _ => return refuse(SHAPE),
         };
+        // Other tools take a bare number for kilobytes.
+        if unit.is_empty() && (1..LEAST_BARE).contains(&number) {
+            return refuse(
+                "a number without a unit is bytes a second, and so few are hardly meant: say \"10K\" for ten \
+                 thousand",
+            );
+        }
         match number.checked_mul(bytes_each) {
             Some(0) => Ok(Self(None)),
             Some(bytes) => Ok(Self(Some(bytes))),
@@ -174,6 +185,8 @@ mod tests {
         for (text, rate) in [
             ("0", None),
             ("0M", None),
+            ("1024", Some(1_024)),
+            ("1K", Some(1_000)),
             ("1500", Some(1_500)),
             ("500k", Some(500_000)),
             ("10M", Some(10_000_000)),
@@ -186,6 +199,8 @@ mod tests {
             "M",
             "10MB",
             "10 M",
+            "10",
+            "1023",
             "-1",
             "99999999999999999999",
             "99999999999999999G",

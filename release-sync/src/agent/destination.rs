@@ -11,6 +11,7 @@ use release_core::{Digest, Manifest, Marker, ProofClass, RelPath, ReleaseId};
 use super::beside::Listed;
 use super::claim::{self, Claim};
 use super::fault::Failure;
+use super::premises;
 use super::seen::Seen;
 use super::streams::Sender;
 use crate::confine::Root;
@@ -30,6 +31,8 @@ pub(super) struct Destination {
     pub(super) names: Names,
     /// What the tree claims to be.
     pub(super) marker: Option<Marker>,
+    /// Since when, in seconds since 1970.
+    since: Option<i64>,
     /// Is the manifest in `.release` that of the marker's release?
     claim_is_whole: bool,
     /// What it is; `None` where something can't be read.
@@ -55,6 +58,9 @@ impl Destination {
             .counted_by(sender.effort());
         if begin.require_mount && !store::is_mount(&tree).map_err(unusable("looking at it"))? {
             return Err(Failure::new(FaultKind::NotMounted, ""));
+        }
+        if begin.purpose == Purpose::Push {
+            premises::check(&tree)?;
         }
         let welcome = welcome(Some(&tree));
         let store = Store::open(tree).map_err(unusable("making .release in it"))?;
@@ -82,6 +88,7 @@ impl Destination {
         };
         let destination = Self {
             marker: claim.marker.map(|(marker, _)| marker),
+            since: claim.marker.map(|(_, since)| since),
             claim_is_whole: claim.is_whole,
             begin,
             store,
@@ -207,11 +214,14 @@ impl Destination {
             release,
             generation: self.begin.generation,
         };
-        if !self.claim_is_whole || self.marker.map(|marker| marker.release) != Some(release) {
+        let is_new = self.marker.map(|marker| marker.release) != Some(release);
+        if !self.claim_is_whole || is_new {
             self.store.set_manifest(manifest)?;
         }
         if self.marker != Some(marker) {
-            self.store.set_marker(&marker)?;
+            // A deploy of what is there already is no reason to have it only from now on.
+            let since = self.since.filter(|_| !is_new);
+            self.store.set_marker(&marker, since)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use release_core::{Manifest, ProofClass, ReleaseId};
 use super::claim::{self, Claim};
 use super::destination::{have, observe, open_tree, owners_of, welcome};
 use super::fault::Failure;
+use super::premises;
 use super::probe;
 use super::seen::Seen;
 use super::streams::Sender;
@@ -50,6 +51,9 @@ impl Sight {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             other => Some(other.map_err(unusable)?.counted_by(sender.effort())),
         };
+        if let (Some(tree), Purpose::Plan { .. } | Purpose::Probe) = (&tree, begin.purpose) {
+            premises::check(tree)?;
+        }
         if begin.purpose == Purpose::Probe {
             return probe::examine(&begin, limit, tree, sender).map(|()| None);
         }

@@ -42,6 +42,8 @@ pub(crate) enum Goal {
     Undo {
         /// Only if it claims to be this release. Else it has gone back before, and that is shown.
         from: Option<ReleaseId>,
+        /// Only if it comes to this release.
+        to: Option<ReleaseId>,
     },
     /// Nothing; only see what is there.
     Inspect,

@@ -30,6 +30,10 @@ pub(crate) fn error_of(fault: Fault, begin: &Begin) -> Error {
         FaultKind::Protocol => Error::Protocol {
             what: format!("it says: {reason}"),
         },
+        FaultKind::Forbidden => Error::Forbidden {
+            destination,
+            reason,
+        },
         FaultKind::Destination | FaultKind::Internal => Error::Destination {
             destination,
             reason,

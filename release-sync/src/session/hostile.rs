@@ -285,7 +285,10 @@ fn messages_out_of_their_turn_are_refused() {
     assert_refused(&mut early, &[greeting(), have(0)].concat());
     let mut proofs = controller(Goal::Push(release()));
     assert_refused(&mut proofs, &[greeting(), welcome(), have(3)].concat());
-    let mut undo = controller(Goal::Undo { from: None });
+    let mut undo = controller(Goal::Undo {
+        from: None,
+        to: None,
+    });
     undo.handle_bytes(&[greeting(), welcome(), have(0)].concat(), Instant::now())
         .unwrap();
     assert_refused(&mut undo, &asking(0, &[1], 0));
@@ -340,7 +343,7 @@ fn said() -> impl Strategy<Value = Vec<u8>> {
         entries(),
         prop_oneof![Just(0), 1..200usize, Just(300_000usize)],
     );
-    let fault = (0..11u8, any::<u64>()).prop_map(|(which, number)| match which {
+    let fault = (0..12u8, any::<u64>()).prop_map(|(which, number)| match which {
         0 => FaultKind::Locked,
         1 => FaultKind::Fenced(Generation::new(number)),
         2 => FaultKind::NotMounted,
@@ -351,6 +354,7 @@ fn said() -> impl Strategy<Value = Vec<u8>> {
         7 => FaultKind::NoUndo,
         8 => FaultKind::Commit,
         9 => FaultKind::Protocol,
+        10 => FaultKind::Forbidden,
         _ => FaultKind::Internal,
     });
     let done = any::<bool>().prop_map(|right| {

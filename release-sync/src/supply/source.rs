@@ -96,7 +96,7 @@ impl Source {
         let mark = || {
             let store = Store::open(self.root.try_clone()?)?;
             store.set_manifest(Some(self.manifest()))?;
-            store.set_marker(&marker)
+            store.set_marker(&marker, None)
         };
         mark().map_err(|source| Error::SourceUnwritable {
             path: self.directory.clone(),

@@ -228,6 +228,7 @@ fn check_host_key(
             address,
             fingerprint,
             known_hosts,
+            is_missing: known.is_missing(),
         }),
         Verdict::Changed => Err(Error::HostKeyChanged {
             address,

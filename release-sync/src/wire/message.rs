@@ -317,6 +317,8 @@ pub(crate) enum FaultKind {
     Protocol,
     /// Something else failed on the host.
     Internal,
+    /// No release may take this directory.
+    Forbidden,
 }
 
 /// The frame that carries a control message. Strings in it are cut by who makes the message, so that

@@ -127,6 +127,36 @@ fn an_undo_of_an_undo_is_the_release_again() {
     }
 }
 
+/// Since when a host has a release is not since when it was last deployed.
+#[test]
+fn a_deploy_of_what_is_there_does_not_begin_anew() {
+    let scratch = Scratch::new();
+    let host = local(&scratch.at("host"));
+    let from = scratch.directory("source");
+    write(from.join("file"), "one");
+    push_one(&from, &host, options(), 1);
+    // As if that had been a while ago.
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let marker = std::fs::File::options()
+        .write(true)
+        .open(host.destination.join(".release/marker"));
+    marker.unwrap().set_modified(long_ago).unwrap();
+    let since = || {
+        let fleet = Fleet::new(vec![host.clone()], options()).unwrap();
+        let (marker, since) = fleet.status(false, &()).remove(0).marker.unwrap();
+        (marker.generation.get(), since)
+    };
+    assert_ended(&push_one(&from, &host, options(), 2), Outcome::Unchanged);
+    assert_eq!(since(), (2, 1_700_000_000));
+    // Nor where something had to be mended.
+    write(host.destination.join("file"), "edited");
+    assert_ended(&push_one(&from, &host, options(), 3), Outcome::Committed);
+    assert_eq!(since(), (3, 1_700_000_000));
+    write(from.join("file"), "two");
+    push_one(&from, &host, options(), 4);
+    assert!(since().1 > 1_700_000_000);
+}
+
 /// What was undone is known by its marker, and a deploy that changes nothing is no step to undo.
 #[test]
 fn a_repeat_does_not_cost_the_undo() {

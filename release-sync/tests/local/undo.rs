@@ -89,6 +89,41 @@ fn going_back_from_a_release_can_be_asked_for_twice() {
         assert_same(&tree(&one), &tree(&host.destination));
         assert_tidy(&host.destination);
     }
+    // Where it would come to another release, or is neither, it stays.
+    let other = scratch.directory("other");
+    write(other.join("file"), "other");
+    push_one(&two, &host, options(), 6);
+    let [one, two, other] = [&one, &two, &other].map(|at| source(at).release());
+    let undo_to = |to, from, generation| {
+        let fleet = Fleet::new(vec![host.clone()], options()).unwrap();
+        let report = fleet.undo_to(to, from, Generation::new(generation), &());
+        report.hosts.into_iter().next().unwrap()
+    };
+    for (to, from) in [(other, two), (one, other)] {
+        let report = undo_to(to, from, 7);
+        let kept = if from == two { one } else { two };
+        assert!(
+            matches!(report.error, Some(Error::OtherUndo { kept: is, wanted }) if (is, wanted) == (kept, to)),
+            "{report:?}"
+        );
+        assert_eq!(report.release, Some(two));
+        assert_eq!(
+            std::fs::read(host.destination.join("file")).unwrap(),
+            b"two"
+        );
+    }
+    assert_ended(&undo_to(one, two, 8), Outcome::Undone);
+    assert_ended(&undo_to(one, two, 9), Outcome::Unchanged);
+    assert_tidy(&host.destination);
+}
+
+#[test]
+fn what_is_strange_shows_when_going_back() {
+    let Scene { scratch, one, two } = scene();
+    let host = local(&scratch.at("host"));
+    push_one(&one, &host, options(), 1);
+    push_one(&two, &host, options(), 2);
+    undo_from(&host, &two, 3);
     // Where the tree is not what it claims to be, that is what comes out.
     write(host.destination.join("file"), "strange");
     let strange = undo_from(&host, &two, 6);

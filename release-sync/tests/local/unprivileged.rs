@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use release_sync::{Host, Outcome, ProofClass};
+use release_sync::{Fleet, Host, Options, Outcome, ProofClass};
 
 use crate::common::*;
 
@@ -78,6 +78,31 @@ fn closed_directories_and_files_come_go_and_change() {
         assert_eq!(repeat.proof, Some(ProofClass::WithoutOwner));
         assert!(repeat.counts.bytes_sent < 1_000, "{repeat:?}");
     }
+}
+
+/// What is left out from now on changes nothing there, and yet the release is another one, which the host
+/// has to know whole to be held against it.
+#[test]
+fn a_release_that_is_there_already_can_be_held_against_the_tree() {
+    let scratch = Scratch::new();
+    let host = nobody(&scratch);
+    let from = scratch.directory("source");
+    write(from.join("a"), "a");
+    write(from.join("b.bin"), "b");
+    push_one(&from, &host, options(), 1);
+    let without = Options {
+        exclude: vec![String::from("*.bin")],
+        ..options()
+    };
+    let push = push_one(&from, &host, without.clone(), 2);
+    assert_ended(&push, Outcome::Unchanged);
+    let fleet = Fleet::new(vec![host.clone()], without).unwrap();
+    let status = fleet.status(false, &()).remove(0);
+    assert_eq!(
+        status.marker.map(|(marker, _)| marker.release),
+        push.release
+    );
+    assert_eq!(status.intact, Some(true), "{status:?}");
 }
 
 #[test]

@@ -197,7 +197,8 @@ impl World {
         };
         images.complete(volume);
         if images.has(volume) {
-            images.attach(volume, &images.machine(&attachment.instance));
+            let machine = images.machine(&attachment.instance);
+            images.attach_as(volume, &machine, &attachment.device);
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 
 /// A resolver. It ends, and its address goes, when it is dropped: one at a time.
 #[derive(Debug)]

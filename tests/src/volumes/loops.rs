@@ -12,11 +12,12 @@ use super::succeed;
 pub(super) struct Loop(PathBuf);
 
 impl Loop {
-    /// A new one, of an image.
-    pub(super) fn of(image: &Path) -> Self {
+    /// A new one, of an image from so many bytes on.
+    pub(super) fn of(image: &Path, offset: u64) -> Self {
         let made = succeed(
             Command::new("losetup")
                 .args(["--find", "--show"])
+                .arg(format!("--offset={offset}"))
                 .arg(image),
         );
         Self(made.trim_end().into())

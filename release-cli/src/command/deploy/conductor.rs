@@ -21,7 +21,7 @@ use crate::context::{Listed, Rollout};
 use crate::failure::Failure;
 use crate::publish::Publisher;
 use crate::snapshot::{Shot, Snapshots};
-use crate::state::{self, DeployLock};
+use crate::state::{self, DeployLock, Places};
 use crate::ui::count;
 use relay::Relay;
 
@@ -141,6 +141,7 @@ impl<'a> Conductor<'a> {
                 Err(panic) => std::panic::resume_unwind(panic),
             });
             Played {
+                places: Places::of(self.hosts.values()),
                 reports: reports.collect(),
                 machine: self.machine,
                 ending,
@@ -218,11 +219,9 @@ impl<'a> Conductor<'a> {
             by: self.means.snapshots.who,
             snapshot: None,
         };
-        if let Err(failure) = self
-            .means
-            .lock
-            .begin(deploy, names.iter().map(String::as_str))
-        {
+        let places = Places::of(self.hosts.values());
+        let hosts = names.iter().map(String::as_str);
+        if let Err(failure) = self.means.lock.begin(deploy, &places, hosts) {
             desk.screen.failed(&failure);
             self.is_tidy = false;
         }

@@ -10,12 +10,12 @@ use release_sync::{Fleet, Generation, Report, Source};
 use super::conductor::{Conductor, Means};
 use super::outcomes;
 use crate::args::DeployArgs;
-use crate::command::desk::{Deadline, Desk, Watch, harmless_path};
+use crate::command::desk::{Deadline, Desk, Watch, check_places, harmless_path};
 use crate::context::{File, Rollout};
 use crate::exit::{Aim, Exit, Overall, Verdict};
 use crate::failure::Failure;
 use crate::snapshot::{Pace, Snapshots, SourceVolume, generations};
-use crate::state::{self, DeployLock, State, Unfinished};
+use crate::state::{self, DeployLock, Places, State, Unfinished};
 
 pub(super) fn run(args: &DeployArgs, file: &File, desk: &Desk) -> Result<Exit, Failure> {
     let begin = Instant::now();
@@ -23,6 +23,7 @@ pub(super) fn run(args: &DeployArgs, file: &File, desk: &Desk) -> Result<Exit, F
     let mut rollout = file.rollout(args, environment)?;
     // Made first, since it checks what was configured: nothing is waited for in vain.
     Fleet::new(rollout.fixed.clone(), rollout.job.options.clone())?;
+    check_places(&rollout.fixed)?;
     let state = State::open(&rollout.job.state)?;
     let lock = desk.lock(&state, Deadline::after(rollout.job.lock_wait))?;
     if args.retry_failed && !retain_failed(desk, &state, &mut rollout)? {
@@ -110,7 +111,15 @@ fn to_resume(
 
 /// Leaves the hosts whose last deploy did not end well; `false` if there are none.
 fn retain_failed(desk: &Desk, state: &State, rollout: &mut Rollout) -> Result<bool, Failure> {
-    let fates = state.fates()?;
+    // Instances are looked up first: where a release lands there belongs to what is remembered of them.
+    let members = match rollout.rules.has_groups {
+        true => rollout.route.list(&rollout.cloud)?.members,
+        false => Vec::new(),
+    };
+    let instances = members.iter();
+    let instances = instances.filter_map(|member| rollout.route.host(&rollout.cloud, member));
+    let instances: Vec<_> = instances.collect();
+    let fates = state.fates(&Places::of(rollout.fixed.iter().chain(&instances)))?;
     let fates = fates.ok_or_else(|| Failure::NoLastDeploy(state.directory().to_owned()))?;
     let failed = fates.into_iter().filter(|(_, fate)| !fate.well);
     let failed = failed.map(|(host, _)| host);
@@ -126,6 +135,8 @@ fn retain_failed(desk: &Desk, state: &State, rollout: &mut Rollout) -> Result<bo
 /// What was played, before anybody heard of it.
 pub(super) struct Played {
     pub(super) machine: deploy::Deploy<String>,
+    /// Where the hosts are that something could be done about.
+    pub(super) places: Places,
     pub(super) reports: Vec<release_sync::HostReport>,
     pub(super) ending: Ending,
     /// Why it ended so, apart from what happened on hosts.
@@ -177,7 +188,8 @@ impl End<'_> {
             by: who,
             snapshot: played.pointer.as_ref().map(|pointer| &pointer.snapshot),
         };
-        let written = self.lock.end(deploy, &report, verdict, Timestamp::now());
+        let now = Timestamp::now();
+        let written = self.lock.end(deploy, &played.places, &report, verdict, now);
         let written = written.and_then(|()| match played.is_settled {
             true => self.lock.clear_unfinished(),
             false => Ok(()),

@@ -51,6 +51,7 @@ fn part(error: &Error) -> &'static str {
         Error::NotMounted { .. }
         | Error::ReadOnly { .. }
         | Error::Destination { .. }
+        | Error::Forbidden { .. }
         | Error::NoSpace { .. }
         | Error::Locked { .. } => "destination",
         Error::NoAgent { .. }

@@ -7,7 +7,7 @@ use release_sync::ReleaseId;
 use crate::cloud::OpenCloud;
 use crate::failure::Failure;
 use crate::snapshot::all_snapshots;
-use crate::state::{Deed, Entry};
+use crate::state::{Deed, Entry, Places};
 
 /// So many entries of the history are looked at.
 pub(super) const FAR_BACK: usize = 1000;
@@ -32,12 +32,13 @@ impl Target {
         self.snapshot.is_some()
     }
 
-    /// Without a cloud: what was pushed before the last push. Hosts keep that one and no other.
+    /// Without a cloud: what was pushed to these hosts before the last push. They keep that one and no other.
     pub(super) fn of_history(
         history: &[Entry],
+        places: &Places,
         wanted: Option<Generation>,
     ) -> Result<Self, Failure> {
-        let releases = pushed(history);
+        let releases = pushed(history, places);
         let mut latest = releases.iter().rev();
         let last = latest.next().ok_or(Failure::NothingToGoBackTo)?;
         let before = latest.find(|(_, release)| *release != last.1);
@@ -122,10 +123,11 @@ fn named<'s>(ours: &'s [Snapshot], history: &[Entry], wanted: Generation) -> Opt
     ours.iter().find(|snapshot| snapshot.id == *id)
 }
 
-/// What hosts were given, in its order.
-fn pushed(history: &[Entry]) -> Vec<(Generation, ReleaseId)> {
+/// What these hosts were given, in its order.
+fn pushed(history: &[Entry], places: &Places) -> Vec<(Generation, ReleaseId)> {
     let entries = history.iter().filter(|entry| entry.deed != Deed::Snapshot);
     entries
+        .filter(|entry| entry.concerns(places))
         .filter(|entry| entry.outcome != "failed")
         .filter_map(|entry| {
             Some((
@@ -143,6 +145,8 @@ mod tests {
     use release_core::Digest;
 
     use super::*;
+    use crate::state::HostEntry;
+    use crate::ui::samples;
 
     fn release(name: &str) -> ReleaseId {
         ReleaseId::new(Digest::of(name.as_bytes()))
@@ -160,12 +164,17 @@ mod tests {
             outcome: outcome.into(),
             exit: 0,
             seconds: 0.0,
-            hosts: Vec::new(),
+            hosts: vec![HostEntry {
+                host: "web-1".into(),
+                place: samples::places().get("web-1").map(str::to_owned),
+                outcome: String::new(),
+                error: None,
+            }],
         }
     }
 
     fn target(history: &[Entry], wanted: Option<u64>) -> Result<(ReleaseId, ReleaseId), Failure> {
-        let target = Target::of_history(history, wanted.map(Generation::new))?;
+        let target = Target::of_history(history, &samples::places(), wanted.map(Generation::new))?;
         Ok((target.from, target.release))
     }
 
@@ -196,6 +205,33 @@ mod tests {
         // Again, by name: those that went back stay, and the others follow.
         let again = [&history[..], &[entry(7, "b", Deed::Rollback, "partial")]].concat();
         assert_eq!(target(&again, Some(2)).unwrap(), back);
+    }
+
+    /// Two applications that have one state directory: neither goes back to the other's release.
+    #[test]
+    fn what_other_directories_were_given_does_not_count() {
+        let mut other = entry(2, "x", Deed::Deploy, "ok");
+        other.hosts[0].place = samples::places_at("/srv/other")
+            .get("web-1")
+            .map(str::to_owned);
+        let history = [entry(1, "a", Deed::Deploy, "ok"), other.clone()];
+        assert!(matches!(
+            target(&history, None),
+            Err(Failure::NothingToGoBackTo)
+        ));
+        let history = [&history[..], &[entry(3, "b", Deed::Deploy, "ok"), other]].concat();
+        let back = (release("b"), release("a"));
+        assert_eq!(target(&history, None).unwrap(), back);
+        assert!(matches!(
+            target(&history, Some(2)),
+            Err(Failure::UnknownGeneration(_))
+        ));
+        // Lines of before there were places go by the names of hosts.
+        let mut old = history;
+        for entry in &mut old {
+            entry.hosts[0].place = None;
+        }
+        assert_eq!(target(&old, None).unwrap(), (release("x"), release("b")));
     }
 
     #[test]

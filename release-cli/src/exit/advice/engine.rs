@@ -75,12 +75,17 @@ fn of_way(error: &Error) -> Option<Advice> {
                 policy::place(Action::GetConsoleOutput).unwrap_or_default()
             ),
         ),
-        Error::HostKeyUnknown { known_hosts, .. } => advice(
+        Error::HostKeyUnknown {
+            address,
+            known_hosts,
+            ..
+        } => advice(
             "host-key-unknown",
             format!(
-                "compare the fingerprint with the host's own, then add the key to {} (ssh-keyscan prints \
-                 it), or set `ssh.host_keys = \"accept-new\"`",
-                known_hosts.display()
+                "compare the fingerprint with the host's own, then add the key to {} (`{}` prints it), or set \
+                 `ssh.host_keys = \"accept-new\"`",
+                known_hosts.display(),
+                keyscan(address),
             ),
         ),
         Error::HostKeyChanged { known_hosts, .. } => advice(
@@ -189,6 +194,11 @@ fn of_host(error: &Error) -> Option<Advice> {
             "destination",
             "check `destination.path`, and that `ssh.user` may write to it",
         ),
+        Error::Forbidden { .. } => advice(
+            "forbidden-destination",
+            "a deploy makes it equal to the source and deletes the rest: give the release a directory of its own \
+             with `destination.path`",
+        ),
         Error::NoSpace { .. } => advice(
             "no-space",
             "make room there; staging needs as much as changes, and `destination.keep_undo` as much again",
@@ -203,6 +213,11 @@ fn of_host(error: &Error) -> Option<Advice> {
              to be empty, say --allow-empty",
         ),
         Error::NoUndo { .. } => advice("no-undo", "deploy the earlier release again"),
+        Error::OtherUndo { .. } => advice(
+            "other-undo",
+            "`release-cli status` shows what it has; put the release that it should have into the source, and \
+             deploy it",
+        ),
         Error::Files { .. } => no_advice("files"),
         Error::Commit { .. } => advice("commit", "deploy again, which completes it"),
         Error::NotProven { .. } => advice(
@@ -211,4 +226,32 @@ fn of_host(error: &Error) -> Option<Advice> {
         ),
         _ => return None,
     })
+}
+
+/// What prints a host's key, for an `address:port`.
+fn keyscan(address: &str) -> String {
+    match address.rsplit_once(':') {
+        Some((host, "22")) => format!("ssh-keyscan {}", unbracketed(host)),
+        Some((host, port)) => format!("ssh-keyscan -p {port} {}", unbracketed(host)),
+        None => format!("ssh-keyscan {address}"),
+    }
+}
+
+fn unbracketed(host: &str) -> &str {
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    inner.unwrap_or(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keyscan;
+
+    #[test]
+    fn a_key_is_looked_for_at_its_port() {
+        assert_eq!(keyscan("10.0.0.5:22"), "ssh-keyscan 10.0.0.5");
+        assert_eq!(keyscan("10.0.0.5:2222"), "ssh-keyscan -p 2222 10.0.0.5");
+        assert_eq!(keyscan("[fd00::5]:2222"), "ssh-keyscan -p 2222 fd00::5");
+    }
 }

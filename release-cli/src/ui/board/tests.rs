@@ -102,7 +102,7 @@ fn the_whole_is_full_when_all_is_done_and_not_before() {
 fn a_pull_shows_what_has_come() {
     let mut board = Board::new(Paint(false));
     let pull = Started {
-        release: None,
+        journey: Journey::In,
         source: "www@10.0.0.9:/srv/app".to_owned(),
         hosts: vec!["staging"],
     };
@@ -149,4 +149,18 @@ proptest! {
             prop_assert!(width(line) <= columns, "{line}");
         }
     }
+}
+
+#[test]
+fn a_rollback_does_not_pull() {
+    let mut board = Board::new(Paint(false));
+    let back = Started {
+        journey: Journey::Back(samples::release()),
+        source: "generation 2".to_owned(),
+        hosts: vec!["web-1"],
+    };
+    board.start(&back, Duration::ZERO);
+    let lines = board.lines(extent(80, 24), Duration::ZERO);
+    let title = format!("going back to {}", samples::release().short());
+    assert!(lines[0].starts_with(&title), "{}", lines[0]);
 }

@@ -78,3 +78,17 @@ fn long_work_is_heard_of_at_its_pace() {
     assert!(lines.is_due("web-1"));
     assert!(!lines.is_due("web-1"));
 }
+
+#[test]
+fn a_rollback_says_that_it_goes_back() {
+    let text = shown(Volume::Normal, |screen| {
+        screen.started(&Started {
+            journey: Journey::Back(samples::release()),
+            source: "generation 2".to_owned(),
+            hosts: vec!["web-1"],
+        });
+    });
+    let release = samples::release().short();
+    let line = format!("going back to generation 2, release {release}\n");
+    assert!(text.contains(&line), "{text}");
+}

@@ -141,8 +141,9 @@ impl Visit<'_> {
 /// more must not be turned round: it goes back from the release that it had at first.
 fn again(goal: &Goal, findings: &Findings) -> Goal {
     match goal {
-        Goal::Undo { from } => Goal::Undo {
+        Goal::Undo { from, to } => Goal::Undo {
             from: from.or(findings.had),
+            to: *to,
         },
         other => other.clone(),
     }

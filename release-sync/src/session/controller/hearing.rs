@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use release_core::{RelPath, escape};
+use release_core::{Proof, ProofClass, RelPath, escape};
 
 use super::phase::Phase;
 use super::{Controller, Goal, Step};
@@ -118,10 +118,15 @@ impl Controller {
             }
             Goal::Push(release) => {
                 self.target = Some(release.id);
+                // Without owners a tree may be a release whose manifest the host has never seen, and against
+                // which nobody could hold it later: then it gets that.
+                let claimed = have.marker.map(|(marker, _)| marker.release);
+                let knows =
+                    |proof: &Proof| proof.class == ProofClass::Full || claimed == Some(release.id);
                 if have
                     .proofs
                     .iter()
-                    .any(|proof| release.is_proven_by(proof, self.superuser))
+                    .any(|proof| release.is_proven_by(proof, self.superuser) && knows(proof))
                 {
                     self.outbox.push(control(&ToAgent::Same(release.id)));
                 } else {
@@ -132,7 +137,7 @@ impl Controller {
                 }
                 self.enter(Phase::Staging, Some(HostState::Staging));
             }
-            Goal::Undo { from } => {
+            Goal::Undo { from, .. } => {
                 let undo = from.map_or(ToAgent::Undo, ToAgent::UndoFrom);
                 self.outbox.push(control(&undo));
                 self.enter(Phase::Staging, Some(HostState::Staging));
@@ -206,6 +211,11 @@ impl Controller {
         match (&self.goal, self.target) {
             (Goal::Push(release), _) if staged.release != release.id => {
                 return Err(broken("it staged another release"));
+            }
+            (Goal::Undo { to: Some(to), .. }, _) if staged.release != *to => {
+                let (kept, wanted) = (staged.release, *to);
+                self.abort();
+                return Err(Error::OtherUndo { kept, wanted });
             }
             _ => self.target = Some(staged.release),
         }

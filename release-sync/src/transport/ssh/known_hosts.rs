@@ -40,6 +40,8 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct KnownHosts {
     path: PathBuf,
+    /// Is there no such file?
+    is_missing: bool,
     entries: Vec<Entry>,
 }
 
@@ -82,14 +84,21 @@ impl KnownHosts {
     /// Reads a file; one that is missing has no keys. Lines that make no sense are passed over, as
     /// OpenSSH does.
     pub(super) fn load(path: &Path) -> Result<Self, Error> {
-        let text = match std::fs::read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            other => other.map_err(|source| unusable(path, source))?,
+        let read = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            other => Some(other.map_err(|source| unusable(path, source))?),
         };
+        let (text, is_missing) = (read.as_deref().unwrap_or_default(), read.is_none());
         Ok(Self {
             path: path.to_owned(),
-            entries: parse(&text),
+            is_missing,
+            entries: parse(text),
         })
+    }
+
+    /// Was there no such file?
+    pub(super) fn is_missing(&self) -> bool {
+        self.is_missing
     }
 
     /// Which proofs to ask the host for, in order. Types of which its key is known come first, lest a
@@ -196,6 +205,7 @@ fn accept(path: &Path, name: &str, key: &[u8]) -> io::Result<Verdict> {
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
     let now = KnownHosts {
+        is_missing: false,
         path: path.to_owned(),
         entries: parse(&text),
     };

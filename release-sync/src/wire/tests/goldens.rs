@@ -24,6 +24,7 @@ const PAYLOADS: &[u8] = include_bytes!("../fixtures/payloads-v1.bin");
 const TO_AGENT_2: &[u8] = include_bytes!("../fixtures/to-agent-v2.bin");
 const TO_CONTROLLER_2: &[u8] = include_bytes!("../fixtures/to-controller-v2.bin");
 const TO_AGENT_3: &[u8] = include_bytes!("../fixtures/to-agent-v3.bin");
+const TO_CONTROLLER_4: &[u8] = include_bytes!("../fixtures/to-controller-v4.bin");
 const TO_AGENT_4: &[u8] = include_bytes!("../fixtures/to-agent-v4.bin");
 /// Compressed, so what later builds make of the same content may differ: only read.
 const COMPRESSED: &[u8] = include_bytes!("../fixtures/compressed-payload-v1.bin");
@@ -194,6 +195,14 @@ fn to_controller_2() -> Vec<ToController> {
     vec![working(0), working(u64::MAX)]
 }
 
+/// What version 4 has added.
+fn to_controller_4() -> Vec<ToController> {
+    vec![ToController::Fault(Fault {
+        kind: FaultKind::Forbidden,
+        reason: "why".to_owned(),
+    })]
+}
+
 fn faults() -> Vec<FaultKind> {
     vec![
         FaultKind::Locked,
@@ -299,6 +308,7 @@ fn messages_to_the_controller_stay_what_they_are() {
     for (version, golden, messages) in [
         (1, TO_CONTROLLER, to_controller()),
         (2, TO_CONTROLLER_2, to_controller_2()),
+        (4, TO_CONTROLLER_4, to_controller_4()),
     ] {
         assert_eq!(stream(version, messages.iter().map(control)), golden);
         let bodies = bodies(version, golden, FrameKind::Control);
@@ -314,6 +324,7 @@ fn every_kind_of_fault_is_among_them() {
     let kinds = faults();
     let bytes = kinds
         .iter()
+        .chain([&FaultKind::Forbidden])
         .map(|kind| postcard::to_allocvec(kind).unwrap());
     let variants = bytes.map(|bytes| bytes[0]).collect();
     assert!(are_all_variants::<FaultKind>(&variants), "{variants:?}");
@@ -388,6 +399,7 @@ fn the_document_shows_the_real_bytes() {
         ("to-controller-v2.bin", TO_CONTROLLER_2),
         ("to-agent-v3.bin", TO_AGENT_3),
         ("to-agent-v4.bin", TO_AGENT_4),
+        ("to-controller-v4.bin", TO_CONTROLLER_4),
         ("wants-v1.bin", WANTS),
         ("payloads-v1.bin", PAYLOADS),
     ] {

@@ -14,6 +14,7 @@ fn key(line: &str) -> Vec<u8> {
 
 fn known(text: &str) -> KnownHosts {
     KnownHosts {
+        is_missing: false,
         path: PathBuf::from("known_hosts"),
         entries: parse(text.as_bytes()),
     }

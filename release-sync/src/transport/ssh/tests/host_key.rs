@@ -16,6 +16,7 @@ fn an_unknown_host_is_refused_or_accepted_for_good() {
     let Error::HostKeyUnknown { fingerprint, .. } = &error else {
         panic!("{error:?}");
     };
+    assert!(error.to_string().ends_with(", which does not exist"));
     let listed = Command::new("ssh-keygen")
         .arg("-lf")
         .arg(sshd.path("host_key.pub"))
