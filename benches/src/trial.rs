@@ -71,6 +71,8 @@ pub fn run(field: &Field, sides: &[Side], plan: &Plan, tell: &dyn Fn(&str)) -> V
     let mut all: Vec<Samples> = sides.iter().map(warm_up).collect();
     for round in 1..=plan.runs {
         tell(&format!("round {round} of {}", plan.runs));
+        // Whoever comes first finds a machine that has just done something else: that goes around.
+        all.rotate_left(1);
         for samples in &mut all {
             field.reset(&samples.who);
             let (proxies, addresses) = way(field, plan.latency);
@@ -82,6 +84,7 @@ pub fn run(field: &Field, sides: &[Side], plan: &Plan, tell: &dyn Fn(&str)) -> V
         }
     }
     sides.iter().for_each(|side| field.judge(side));
+    all.rotate_right(plan.runs % sides.len());
     all
 }
 

@@ -23,6 +23,22 @@ wait $first
 echo "KILLED $?"
 release-boot"#;
 
+/// The network comes up some seconds after it was started.
+const TOO_EARLY: &str = r#"ip link set eth0 down
+ip addr flush dev eth0
+(sleep 3; ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2) &
+release-boot"#;
+
+#[test]
+fn a_network_that_comes_late_is_waited_for() {
+    let _turn = turn();
+    let scene = Scene::new();
+    let booted = boot(&scene, TOO_EARLY, |_| ());
+    booted.assert_says("ask who this is");
+    booted.assert_says("Network is unreachable");
+    booted.assert_mounted(&scene, 1);
+}
+
 #[test]
 fn a_machine_boots_with_what_is_current_and_not_with_a_decoy() {
     let _turn = turn();

@@ -171,3 +171,23 @@ fn an_image_of_dracut_brings_the_release_or_ends() {
 fn an_image_of_dracut_without_systemd_brings_the_release_or_ends() {
     brings_the_release_or_ends(Way::DracutAlone, Content::Ext4);
 }
+
+#[test]
+fn systemd_finds_nothing_amiss_in_the_units() {
+    let debian = Debian::new();
+    debian.add(&static_program(), "usr/local/sbin/release-boot", 0o755);
+    for unit in dist("systemd").read_dir().unwrap() {
+        let unit = unit.unwrap();
+        let name = unit.file_name().into_string().unwrap();
+        debian.add(&unit.path(), &format!("etc/systemd/system/{name}"), 0o644);
+    }
+    let verify = "exec systemd-analyze verify --man=no /etc/systemd/system/release-*.* 2>&1";
+    let said = debian.run(&["sh", "-c", verify]);
+    assert_eq!(said, "");
+    // One that can't be enabled would not start at all.
+    let units = "release-boot.service release-reconcile.timer release-reconcile-resume.service";
+    let enable = format!("exec systemctl --quiet enable {units} 2>&1");
+    assert_eq!(debian.run(&["sh", "-c", &enable]), "");
+    let wanted = debian.path("etc/systemd/system/multi-user.target.wants/release-boot.service");
+    assert!(wanted.symlink_metadata().is_ok());
+}

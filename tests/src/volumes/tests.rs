@@ -19,7 +19,11 @@ fn is_loop_in_use(device: &Path) -> bool {
 
 #[test]
 fn a_snapshot_is_what_was_there_when_it_was_frozen() {
-    for (content, size) in [(Content::Ext4, SIZE), (Content::Xfs, 320 << 20)] {
+    for (content, size) in [
+        (Content::Ext4, SIZE),
+        (Content::Xfs, 320 << 20),
+        (Content::Btrfs, 128 << 20),
+    ] {
         let volumes = Volumes::new();
         volumes.create("vol-1", size, content);
         let source = volumes.mount("vol-1");
@@ -61,6 +65,58 @@ fn an_attached_volume_is_found_by_its_serial() {
     assert!(!block.exists() && !node.exists());
     assert!(!is_loop_in_use(&device));
     assert_eq!(volumes.device("vol-0a1b"), None);
+}
+
+#[test]
+fn on_xen_a_volume_is_found_by_its_name_alone() {
+    let volumes = Volumes::new();
+    let machine = volumes.machine("i-1");
+    machine.set_xen();
+    volumes.create("vol-0a1b", SIZE, Content::Ext4);
+    volumes.attach_as("vol-0a1b", &machine, "/dev/sdf");
+    let block = machine.sys().join("block/xvdf");
+    assert!(block.join("dev").exists());
+    assert!(!block.join("device/serial").exists());
+    let node = machine.dev().join("xvdf");
+    assert!(node.exists());
+    volumes.detach("vol-0a1b");
+    assert!(!block.exists() && !node.exists());
+}
+
+#[test]
+fn a_partition_is_a_device_of_its_own_and_a_part_of_the_disk() {
+    let volumes = Volumes::new();
+    let machine = volumes.machine("i-1");
+    volumes.create("vol-1", SIZE, Content::Partitioned);
+    let source = volumes.mount("vol-1");
+    write_and_freeze(&source, "old");
+    volumes.snapshot("vol-1", "snap-1");
+    thaw(&source);
+    volumes.restore("snap-1", "vol-2", None);
+    volumes.attach("vol-2", &machine);
+    let part = machine.sys().join("block/nvme0n1/nvme0n1p1");
+    let number = fs::read_to_string(part.join("dev")).unwrap();
+    let link = machine.sys().join("dev/block").join(number.trim_end());
+    assert_eq!(
+        fs::canonicalize(link).unwrap(),
+        fs::canonicalize(part).unwrap()
+    );
+    let point = tempfile::tempdir().unwrap();
+    let mount = |name: &str| {
+        let mut command = Command::new("mount");
+        command.arg(machine.dev().join(name)).arg(point.path());
+        command.output().unwrap().status.success()
+    };
+    // The whole disk is a table, and no file system.
+    assert!(!mount("nvme0n1"));
+    assert!(mount("nvme0n1p1"));
+    assert_eq!(
+        fs::read_to_string(point.path().join("file")).unwrap(),
+        "old"
+    );
+    volumes.detach("vol-2");
+    assert!(!point.path().join("file").exists());
+    assert!(!machine.dev().join("nvme0n1p1").exists());
 }
 
 #[test]
