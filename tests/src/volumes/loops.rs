@@ -1,7 +1,7 @@
 //! Loop devices, and the mounts of them.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,14 +35,14 @@ impl Loop {
 
     /// Ends every mount of it in this mount namespace.
     pub(super) fn unmount(&self) {
-        let number = self.number();
+        let device = self.number();
         let number = format!(
             "{}:{}",
-            rustix::fs::major(number),
-            rustix::fs::minor(number)
+            rustix::fs::major(device),
+            rustix::fs::minor(device)
         );
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        for point in mount_points(&mounts, &number) {
+        for point in mount_points(&mounts, &number, device) {
             // Frozen, it could not be unmounted; mostly it isn't.
             let _ = (Command::new("fsfreeze").arg("-u").arg(&point)).output();
             // Lazily: somebody may stand in there.
@@ -78,13 +78,22 @@ pub(super) fn all() -> Vec<(PathBuf, PathBuf)> {
         .collect()
 }
 
-/// Where a device is mounted, the last mount first. The fields of a line: id, parent, device, root, point …
-fn mount_points(mountinfo: &str, number: &str) -> Vec<String> {
+/// Where a device is mounted, the last mount first. The fields of a line: id, parent, device, root, point … `-`,
+/// file system, source. btrfs has numbers of its own, so that its source has to tell.
+fn mount_points(mountinfo: &str, number: &str, device: u64) -> Vec<String> {
     let mut points: Vec<_> = (mountinfo.lines())
         .map(|line| line.split(' ').collect::<Vec<_>>())
-        .filter(|fields| fields.get(2) == Some(&number))
+        .filter(|fields| fields.get(2) == Some(&number) || is_of(fields, device))
         .filter_map(|fields| Some((*fields.get(4)?).to_owned()))
         .collect();
     points.reverse();
     points
+}
+
+/// Whether a mount's source is a device of this number.
+fn is_of(fields: &[&str], device: u64) -> bool {
+    let dash = fields.iter().position(|field| *field == "-");
+    let source = dash.and_then(|dash| fields.get(dash + 2));
+    let metadata = source.and_then(|source| fs::metadata(source).ok());
+    metadata.is_some_and(|found| found.file_type().is_block_device() && found.rdev() == device)
 }

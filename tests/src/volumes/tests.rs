@@ -121,14 +121,16 @@ fn a_partition_is_a_device_of_its_own_and_a_part_of_the_disk() {
 
 #[test]
 fn nothing_is_left_of_a_place_even_frozen() {
-    let volumes = Volumes::new();
-    volumes.create("vol-1", SIZE, Content::Ext4);
-    let source = volumes.mount("vol-1");
-    write_and_freeze(&source, "x");
-    let device = volumes.device("vol-1").unwrap();
-    drop(volumes);
-    assert!(!source.exists());
-    assert!(!is_loop_in_use(&device));
+    for (content, size) in [(Content::Ext4, SIZE), (Content::Btrfs, 128 << 20)] {
+        let volumes = Volumes::new();
+        volumes.create("vol-1", size, content);
+        let source = volumes.mount("vol-1");
+        write_and_freeze(&source, "x");
+        let device = volumes.device("vol-1").unwrap();
+        drop(volumes);
+        assert!(!source.exists());
+        assert!(!is_loop_in_use(&device));
+    }
 }
 
 #[test]
