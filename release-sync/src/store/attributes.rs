@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTI
 use rustix::io::Errno;
 
 use crate::plan::Owners;
-use crate::tree::Stamp;
+use crate::tree::{Found, Stamp};
 
 /// What an entry is to have.
 #[derive(Clone, Copy, Debug)]
@@ -62,12 +62,31 @@ impl Attributes {
 
     /// Sets, on a file that was made a moment ago and has its content, what it was not made with.
     pub(crate) fn set_on_new(&self, file: impl AsFd, birth: &Birth) -> io::Result<()> {
-        let remaining = Self {
-            mode: self.mode.filter(|&mode| mode != birth.mode),
-            owner: self.owner.filter(|&owner| owner != birth.owner),
+        self.beyond(birth.mode, birth.owner).set(file)
+    }
+
+    /// What is yet to be set where mode and owner are these.
+    fn beyond(&self, mode: u16, owner: (u32, u32)) -> Self {
+        Self {
+            mode: self.mode.filter(|&wanted| wanted != mode),
+            owner: self.owner.filter(|&wanted| wanted != owner),
             mtime: self.mtime,
-        };
-        remaining.set(file)
+        }
+    }
+
+    /// Sets them on an entry of a directory that is still what was found: mostly only its time is another one,
+    /// and that takes a single call.
+    pub(super) fn set_on_found(
+        &self,
+        directory: impl AsFd,
+        name: &[u8],
+        found: &Found,
+    ) -> io::Result<()> {
+        let remaining = self.beyond(found.mode, (found.uid, found.gid));
+        match (remaining.mode, remaining.owner) {
+            (None, None) => remaining.set_on_link(directory, name),
+            _ => self.set_at(directory, name),
+        }
     }
 
     /// Sets them on an open file or directory. The owner comes first, since setting it clears setuid.

@@ -255,13 +255,12 @@ impl Hand<'_> {
             Action::Attributes if entry.is_directory() => return Ok(()),
             Action::Attributes => {
                 let (parent, name) = self.in_tree.parent(&store.tree, &entry.path)?;
-                let is_untouched = old.is_some_and(|old| attributes::has(parent, name, old.stamp));
-                Attributes::of(entry, *owners).set_at(parent, name)?;
-                if is_untouched {
-                    let inode = old.map(|old| old.stamp.inode);
-                    let untouched = inode.map(|inode| (inode, step.entry));
-                    self.committed.untouched.extend(untouched);
-                }
+                let attributes = Attributes::of(entry, *owners);
+                let Some(old) = old.filter(|old| attributes::has(parent, name, old.stamp)) else {
+                    return attributes.set_at(parent, name);
+                };
+                attributes.set_on_found(parent, name, old)?;
+                self.committed.untouched.push((old.stamp.inode, step.entry));
                 return Ok(());
             }
             Action::File(_) | Action::Symlink => self.keep(old)?,

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use super::*;
+use crate::tree::{Found, FoundKind, Stamp};
 
 fn chmod(path: impl AsRef<std::path::Path>, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -63,6 +64,54 @@ fn attributes_are_set_to_the_last_bit() {
         (directory.mode() & 0o7777, directory.mtime()),
         (0o1000, 1 << 33)
     );
+}
+
+#[test]
+fn of_what_was_found_only_what_differs_is_set() {
+    let tree = Tree::new();
+    tree.write(b"file", "content");
+    tree.write(b"target", "content");
+    symlink("target", tree.at(b"link")).unwrap();
+    chmod(tree.at(b"file"), 0o640);
+    let root = tree.root();
+    let stat = tree.at(b"file").metadata().unwrap();
+    let mut found = Found {
+        path: RelPath::parse(b"file").unwrap(),
+        mode: 0o640,
+        uid: stat.uid(),
+        gid: stat.gid(),
+        mtime: Timestamp::default(),
+        stamp: Stamp {
+            inode: stat.ino(),
+            ctime: Timestamp::default(),
+        },
+        kind: FoundKind::Special,
+    };
+    let mut wanted = at(file("file", b"content"), 77, 8);
+    wanted.meta.mode = 0o640;
+    let set = |wanted: &Entry, found: &Found| {
+        let attributes = Attributes::of(wanted, None);
+        attributes
+            .set_on_found(&root, found.path.as_bytes(), found)
+            .unwrap();
+        let stat = tree.at(b"file").metadata().unwrap();
+        (stat.mode() & 0o7777, stat.mtime(), stat.mtime_nsec())
+    };
+    assert_eq!(set(&wanted, &found), (0o640, 77, 8));
+    wanted.meta.mode = 0o4755;
+    assert_eq!(set(&wanted, &found), (0o4755, 77, 8));
+
+    // A link that has just come to stand in a file's place is all that is touched.
+    let before = tree.at(b"target").metadata().unwrap();
+    found.path = RelPath::parse(b"link").unwrap();
+    found.mode = 0o4755;
+    set(&wanted, &found);
+    let after = tree.at(b"target").metadata().unwrap();
+    assert_eq!(
+        (before.mtime(), before.ctime_nsec()),
+        (after.mtime(), after.ctime_nsec())
+    );
+    assert_eq!(tree.at(b"link").symlink_metadata().unwrap().mtime(), 77);
 }
 
 /// A link where a file should be may have come a moment ago: what it points to is left alone.
