@@ -139,13 +139,7 @@ impl Fleet {
     /// Sends every host back to the tree that its last commit displaced. Needs no source and no
     /// transfer. `generation` is that of this run: going back is a deploy too.
     pub fn undo(&self, generation: Generation, monitor: &dyn Monitor) -> Report {
-        self.change(
-            &Goal::Undo {
-                from: None,
-                to: None,
-            },
-            &self.run(generation, &self.cancel, monitor),
-        )
+        self.go_back(None, None, generation, monitor)
     }
 
     /// As [`undo`](Self::undo), but only hosts whose marker names `release` go back from it. A host that
@@ -158,11 +152,7 @@ impl Fleet {
         generation: Generation,
         monitor: &dyn Monitor,
     ) -> Report {
-        let goal = Goal::Undo {
-            from: Some(release),
-            to: None,
-        };
-        self.change(&goal, &self.run(generation, &self.cancel, monitor))
+        self.go_back(Some(release), None, generation, monitor)
     }
 
     /// As [`undo_from`](Self::undo_from), but a host that would come to another release than `to`, or is
@@ -174,11 +164,18 @@ impl Fleet {
         generation: Generation,
         monitor: &dyn Monitor,
     ) -> Report {
-        let goal = Goal::Undo {
-            from: Some(from),
-            to: Some(to),
-        };
-        self.change(&goal, &self.run(generation, &self.cancel, monitor))
+        self.go_back(Some(from), Some(to), generation, monitor)
+    }
+
+    fn go_back(
+        &self,
+        from: Option<ReleaseId>,
+        to: Option<ReleaseId>,
+        generation: Generation,
+        monitor: &dyn Monitor,
+    ) -> Report {
+        let run = self.run(generation, &self.cancel, monitor);
+        self.change(&Goal::Undo { from, to }, &run)
     }
 
     /// Finds out what each host has, and changes nothing. `verify` hashes every file anew.

@@ -86,11 +86,18 @@ impl SshTarget {
 
     /// Address, and port where it is not the usual one.
     fn place(&self) -> String {
+        match self.port {
+            22 => self.address.clone(),
+            _ => self.shown(),
+        }
+    }
+
+    /// Address and port, as messages show them.
+    pub(crate) fn shown(&self) -> String {
         let Self { address, port, .. } = self;
-        match port {
-            22 => address.clone(),
-            _ if address.contains(':') => format!("[{address}]:{port}"),
-            _ => format!("{address}:{port}"),
+        match address.contains(':') {
+            true => format!("[{address}]:{port}"),
+            false => format!("{address}:{port}"),
         }
     }
 }

@@ -21,7 +21,7 @@ mod streams;
 #[cfg(test)]
 mod testing;
 mod text;
-pub(crate) mod waker;
+mod waker;
 
 pub(crate) use greeting::{MagicError, await_magic};
 pub(crate) use memory::memory_pair;
@@ -33,6 +33,8 @@ pub(crate) use ssh::{SshSession, SshTransport};
 pub(crate) use streams::over_streams;
 pub(crate) use text::harmless;
 pub(crate) use waker::Waker;
+#[cfg(test)]
+pub(crate) use waker::sleep;
 
 /// A pair of byte streams to an agent, driven by one thread. Non-blocking.
 ///

@@ -154,18 +154,8 @@ fn converse(
 /// What the other side listens to is only that there is a beginning.
 fn begin(supply: &Supply) -> Begin {
     Begin {
-        purpose: Purpose::Push,
-        destination: Vec::new(),
-        generation: Generation::default(),
-        delete: true,
-        checksum: false,
-        exclude: Vec::new(),
-        protect: Vec::new(),
-        max_delete: None,
-        keep_undo: true,
-        require_mount: false,
         numeric_owner: supply.numeric_owner,
-        holder: String::new(),
         silence_seconds: supply.silence_seconds,
+        ..Begin::plain(Purpose::Push, [], Generation::default())
     }
 }

@@ -97,20 +97,11 @@ fn release() -> Manifest {
 
 fn begin(tree: &Tree) -> Begin {
     use std::os::unix::ffi::OsStrExt;
+    let destination = tree.path().as_os_str().as_bytes();
     Begin {
-        purpose: Purpose::Push,
-        destination: tree.path().as_os_str().as_bytes().to_vec(),
-        generation: Generation::new(1),
-        delete: true,
-        checksum: false,
-        exclude: Vec::new(),
-        protect: Vec::new(),
-        max_delete: None,
-        keep_undo: true,
-        require_mount: false,
-        numeric_owner: false,
         holder: String::from("anybody"),
         silence_seconds: 5,
+        ..Begin::plain(Purpose::Push, destination, Generation::new(1))
     }
 }
 

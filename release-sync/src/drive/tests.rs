@@ -6,7 +6,7 @@ use release_core::Generation;
 use super::*;
 use crate::session::{Goal, Patience};
 use crate::supply::Supplied;
-use crate::transport::waker::sleep;
+use crate::transport::sleep;
 use crate::wire::{self, Ask, Begin, Have, Purpose, ToController, Want, Welcome, control};
 use crate::{Options, scan};
 
@@ -48,21 +48,7 @@ impl Transport for Flood {
 }
 
 fn begin(purpose: Purpose) -> Begin {
-    Begin {
-        purpose,
-        destination: b"/destination".to_vec(),
-        generation: Generation::default(),
-        delete: true,
-        checksum: false,
-        exclude: Vec::new(),
-        protect: Vec::new(),
-        max_delete: None,
-        keep_undo: true,
-        require_mount: false,
-        numeric_owner: false,
-        holder: String::new(),
-        silence_seconds: 30,
-    }
+    Begin::plain(purpose, b"/destination", Generation::default())
 }
 
 #[test]

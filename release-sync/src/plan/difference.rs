@@ -21,10 +21,10 @@ pub(super) fn difference(situation: &Situation<'_>) -> Plan {
 }
 
 /// An entry of the manifest, an entry of the tree, or both at one path.
-type Pair = (Option<u32>, Option<u32>);
+pub(super) type Pair = (Option<u32>, Option<u32>);
 
 /// Walks both lists, which are in one order, side by side.
-fn pair(entries: &[Entry], tree: &[Found]) -> Vec<Pair> {
+pub(super) fn pair(entries: &[Entry], tree: &[Found]) -> Vec<Pair> {
     let (mut new, mut old) = (0, 0);
     let mut pairs = Vec::with_capacity(entries.len().max(tree.len()));
     while new < entries.len() || old < tree.len() {

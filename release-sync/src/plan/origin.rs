@@ -58,12 +58,9 @@ pub(super) fn source(situation: &Situation<'_>, steps: &mut [Step]) {
         } else {
             let path = &manifest.entries()[step.entry as usize].path;
             let same_path = step.old.filter(|&old| is_basis(&tree[old as usize]));
-            let may_have_one = same_path.is_none() && size >= LEAST_BASIS;
+            let predecessor = || (size >= LEAST_BASIS).then(|| predecessors.of(path, size))?;
             Origin::Wanted {
-                basis: match may_have_one {
-                    true => predecessors.of(path, size),
-                    false => same_path,
-                },
+                basis: same_path.or_else(predecessor),
             }
         };
         if let Origin::Staged | Origin::Wanted { .. } = origin {

@@ -9,7 +9,8 @@ use std::ops::RangeInclusive;
 
 use release_core::{Manifest, RelPath};
 
-use crate::tree::{Found, FoundKind};
+use super::difference::pair;
+use crate::tree::Found;
 
 /// With more files than these that the release lacks, none is looked at: what they would save is not worth
 /// the memory.
@@ -40,16 +41,9 @@ impl<'a> Predecessors<'a> {
         tree: &'a [Found],
         is_basis: impl Fn(&Found) -> bool,
     ) -> Self {
-        let mut entries = manifest.entries().iter().peekable();
-        let mut is_gone = |found: &Found| {
-            while entries.next_if(|entry| entry.path < found.path).is_some() {}
-            entries.peek().is_none_or(|entry| entry.path != found.path)
-        };
-        let mut gone: Vec<u32> = (0u32..)
-            .zip(tree)
-            .filter(|(_, found)| is_gone(found) && is_basis(found))
-            .map(|(index, _)| index)
-            .collect();
+        let pairs = pair(manifest.entries(), tree).into_iter();
+        let gone = pairs.filter_map(|(new, old)| old.filter(|_| new.is_none()));
+        let mut gone: Vec<u32> = gone.filter(|&old| is_basis(&tree[old as usize])).collect();
         if gone.len() > MOST {
             gone.clear();
         }
@@ -110,10 +104,7 @@ impl<'a> Predecessors<'a> {
     }
 
     fn size(&self, index: u32) -> u64 {
-        match self.tree[index as usize].kind {
-            FoundKind::File { size, .. } => size,
-            _ => 0,
-        }
+        self.tree[index as usize].file().map_or(0, |(size, _)| size)
     }
 }
 

@@ -50,19 +50,8 @@ fn release() -> Arc<Release> {
 
 fn controller(goal: Goal) -> Controller {
     let begin = Begin {
-        purpose: Purpose::Push,
-        destination: b"/release".to_vec(),
-        generation: Generation::new(1),
-        delete: true,
-        checksum: false,
-        exclude: Vec::new(),
-        protect: Vec::new(),
         max_delete: Some(5),
-        keep_undo: true,
-        require_mount: false,
-        numeric_owner: false,
-        holder: String::new(),
-        silence_seconds: 30,
+        ..Begin::plain(Purpose::Push, b"/release", Generation::new(1))
     };
     Controller::new(
         goal,

@@ -469,19 +469,8 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
 
 fn begin(generation: u64) -> Begin {
     Begin {
-        purpose: Purpose::Push,
-        destination: b"/release".to_vec(),
-        generation: Generation::new(generation),
-        delete: true,
-        checksum: false,
-        exclude: Vec::new(),
-        protect: Vec::new(),
-        max_delete: None,
-        keep_undo: true,
-        require_mount: false,
-        numeric_owner: false,
         holder: String::from("simulation"),
-        silence_seconds: 30,
+        ..Begin::plain(Purpose::Push, b"/release", Generation::new(generation))
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use release_core::{Digest, Entry, RelPath};
+use release_core::{Digest, RelPath};
 
 use self::large::LargeFile;
 use super::level::{Level, Manner};
@@ -56,8 +56,7 @@ impl WorkCounts {
 impl Supply {
     pub(super) fn new(source: Root, release: Arc<Release>) -> Self {
         let (changed, work) = (Mutex::new(None), WorkCounts::default());
-        let files = release.manifest.entries().iter().filter_map(Entry::file);
-        let size = files.fold(0u64, |sum, (size, _)| sum.saturating_add(size));
+        let (_, size) = release.manifest.totals();
         Self {
             source,
             release,

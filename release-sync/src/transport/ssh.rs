@@ -104,7 +104,7 @@ impl SshSession {
         cancel: &Cancel,
     ) -> Result<Self, Error> {
         let deadline = Deadline::after(options.connect_timeout);
-        let address = shown(target);
+        let address = target.shown();
         let credentials = Credentials::load(&options.identity)?;
         let known = KnownHosts::load(&options.known_hosts)?;
         let link = Arc::new(Link::open(target, options, deadline, cancel)?);
@@ -179,15 +179,6 @@ fn not_met(link: &Link, address: &str, source: io::Error) -> Error {
         address,
         doing: "exchanging keys",
         source,
-    }
-}
-
-/// Address and port, as messages show them.
-fn shown(target: &SshTarget) -> String {
-    if target.address.contains(':') {
-        format!("[{}]:{}", target.address, target.port)
-    } else {
-        format!("{}:{}", target.address, target.port)
     }
 }
 

@@ -33,7 +33,7 @@ impl Waker {
 }
 
 /// What to wait for on a file descriptor.
-pub(crate) type Interest<'fd> = (BorrowedFd<'fd>, PollFlags);
+pub(super) type Interest<'fd> = (BorrowedFd<'fd>, PollFlags);
 
 /// Sleeps until one of the descriptors is ready, the waker was woken, or the time is over; a signal ends
 /// it too.

@@ -156,6 +156,31 @@ pub(crate) struct Begin {
     pub(crate) silence_seconds: u32,
 }
 
+impl Begin {
+    /// One in which nothing is special: all is carried, the rest deleted, and the displaced kept.
+    pub(crate) fn plain(
+        purpose: Purpose,
+        destination: impl Into<Vec<u8>>,
+        generation: Generation,
+    ) -> Self {
+        Self {
+            purpose,
+            destination: destination.into(),
+            generation,
+            delete: true,
+            checksum: false,
+            exclude: Vec::new(),
+            protect: Vec::new(),
+            max_delete: None,
+            keep_undo: true,
+            require_mount: false,
+            numeric_owner: false,
+            holder: String::new(),
+            silence_seconds: 30,
+        }
+    }
+}
+
 /// The agent's first message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Welcome {

@@ -102,12 +102,17 @@ impl PayloadBuilder {
 
     /// Adds a part that is one literal, not empty. It must fit like any part.
     pub(crate) fn push_whole(&mut self, entry: u32, content: &[u8]) {
-        let mut head = Vec::with_capacity(8);
-        OpWriter::literal_head(content.len(), &mut head);
-        self.head(entry, PartFlags::End, head.len() + content.len());
-        self.raw.extend_from_slice(&head);
+        self.literal_head(entry, PartFlags::End, content.len());
         self.raw.extend_from_slice(content);
         debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+    }
+
+    /// What stands before the bytes of a part that is one literal.
+    fn literal_head(&mut self, entry: u32, flags: PartFlags, length: usize) {
+        let mut head = Vec::with_capacity(8);
+        OpWriter::literal_head(length, &mut head);
+        self.head(entry, flags, head.len() + length);
+        self.raw.extend_from_slice(&head);
     }
 
     /// Makes room in memory for `length` bytes more, as far as they fit.
@@ -139,11 +144,8 @@ impl PayloadBuilder {
         flags: PartFlags,
         length: usize,
     ) -> &mut [u8] {
-        let mut head = Vec::with_capacity(8);
-        OpWriter::literal_head(length, &mut head);
         self.raw.reserve(2 * Self::PART_HEADER + length);
-        self.head(entry, flags, head.len() + length);
-        self.raw.extend_from_slice(&head);
+        self.literal_head(entry, flags, length);
         let at = self.raw.len();
         self.raw.resize(at + length, 0);
         debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);

@@ -31,21 +31,7 @@ fn staging(sizes: &[u64]) -> Controller {
     let root = vec![Principal { id: 0, name: None }];
     let manifest = Manifest::new(root.clone(), root, entries).unwrap();
     let goal = Goal::Push(Arc::new(Release::new(manifest)));
-    let begin = Begin {
-        purpose: Purpose::Push,
-        destination: b"/destination".to_vec(),
-        generation: Generation::new(1),
-        delete: true,
-        checksum: false,
-        exclude: Vec::new(),
-        protect: Vec::new(),
-        max_delete: None,
-        keep_undo: true,
-        require_mount: false,
-        numeric_owner: false,
-        holder: String::new(),
-        silence_seconds: 30,
-    };
+    let begin = Begin::plain(Purpose::Push, b"/destination", Generation::new(1));
     let mut session = Controller::new(
         goal,
         begin,

@@ -16,7 +16,7 @@ use ssh2::Session;
 
 use super::meter::Meter;
 use super::proxy::ProxyCommand;
-use super::{Deadline, dial, shown};
+use super::{Deadline, dial};
 use crate::transport::waker::sleep_on;
 use crate::{Cancel, Error, SshOptions, SshTarget};
 
@@ -50,7 +50,7 @@ impl Link {
             None => {
                 let dialled = dial::dial(&target.address, target.port, deadline, cancel);
                 Way::Tcp(dialled.map_err(|source| Error::Connect {
-                    address: shown(target),
+                    address: target.shown(),
                     source,
                 })?)
             }
