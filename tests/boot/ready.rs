@@ -1,13 +1,12 @@
 //! Boots that end well.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use release_tests::ec2::Delays;
+use release_tests::ec2::{Delays, actions_allowed_by};
 use release_tests::volumes::Content;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::{Ended, ROLE_KEY, Scene, piped};
 
@@ -94,10 +93,7 @@ fn a_reboot_keeps_what_was_pushed() {
         if announced {
             scene.announce(&pointer);
         }
-        scene.restart();
-        let ended = scene.boot(&[]);
-        ended.assert_code(0);
-        assert_eq!(ended.last()["source"], "attached already", "{}", ended.text);
+        scene.restart_with_its_volume();
         scene.assert_settled(2);
     }
 }
@@ -122,26 +118,10 @@ fn a_stale_release_is_replaced_unless_somebody_is_at_work_in_it() {
     scene.assert_settled(2);
 }
 
-/// What the policy allows but for KMS, which EC2 calls in the role's name.
-fn allowed() -> BTreeSet<String> {
-    let policy = include_str!("../../docs/iam/instance.json");
-    let policy: Value = serde_json::from_str(policy).unwrap();
-    let mut allowed = BTreeSet::new();
-    for statement in policy["Statement"].as_array().unwrap() {
-        let action = &statement["Action"];
-        let several = action.as_array().cloned();
-        for action in several.unwrap_or_else(|| vec![action.clone()]) {
-            allowed.insert(action.as_str().unwrap().to_owned());
-        }
-    }
-    allowed.retain(|action| !action.starts_with("kms:"));
-    allowed
-}
-
 #[test]
 fn the_instances_policy_is_enough_and_no_more_than_that() {
     let scene = Scene::new();
-    let allowed = allowed();
+    let allowed = actions_allowed_by(include_str!("../../docs/iam/instance.json"));
     let names: Vec<&str> = allowed.iter().map(String::as_str).collect();
     scene.ec2.allow_only(ROLE_KEY, &names);
     // A boot that has to clear away what fails, and one that replaces what is stale.

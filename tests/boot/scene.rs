@@ -296,6 +296,15 @@ impl Scene {
         assert!(status.unwrap().success());
     }
 
+    /// What is attached already is what is mounted again.
+    #[track_caller]
+    pub(crate) fn restart_with_its_volume(&self) {
+        self.restart();
+        let ended = self.boot(&[]);
+        ended.assert_code(0);
+        assert_eq!(ended.last()["source"], "attached already", "{}", ended.text);
+    }
+
     /// The instance has one volume that was made for it, it ends with the instance, and it is mounted with
     /// this generation.
     #[track_caller]

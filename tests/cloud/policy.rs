@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use release_tests::ec2::Fault;
+use release_tests::ec2::{Fault, actions_allowed_by};
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
@@ -10,20 +10,8 @@ use crate::server::{CALLER, Run, Server};
 
 const POLICY: &str = include_str!("../../docs/iam/release-server.json");
 
-/// What the policy allows but for KMS: EC2 calls that, in the caller's name, where a volume is encrypted with a key
-/// of one's own. No program of ours does, so no call can show it.
 fn allowed() -> BTreeSet<String> {
-    let policy: Value = serde_json::from_str(POLICY).unwrap();
-    let mut allowed = BTreeSet::new();
-    for statement in policy["Statement"].as_array().unwrap() {
-        let action = &statement["Action"];
-        let several = action.as_array().cloned();
-        for action in several.unwrap_or_else(|| vec![action.clone()]) {
-            allowed.insert(action.as_str().unwrap().to_owned());
-        }
-    }
-    allowed.retain(|action| !action.starts_with("kms:"));
-    allowed
+    actions_allowed_by(POLICY)
 }
 
 /// What was really done with it; to ask who one is needs no permission.

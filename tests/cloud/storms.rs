@@ -137,20 +137,23 @@ fn who_is_interrupted_ends_in_good_order() {
     scene.assert_next_is_clean(&instance, "two", 2);
 }
 
-#[test]
-fn a_source_that_is_edited_before_the_snapshot_changes_no_host() {
-    let (scene, instance) = Scene::deployed();
+/// Edits the source when it was scanned already, and is not yet frozen.
+fn deploy_what_is_edited_meanwhile(scene: &Scene) -> Run {
     let ec2 = &scene.server.ec2;
-    let before = scene.published();
     scene.server.write("index.html", "two");
-    // Scanned already, and not yet frozen.
     let slow = Fault::late(Duration::from_secs(1));
     ec2.add_fault(slow.on("DescribeAutoScalingGroups").times(1));
     let deploy = scene.command(&[]).spawn().unwrap();
     wait_for("the list", || ec2.count("DescribeAutoScalingGroups") == 1);
     scene.server.write("index.html", "edited");
-    let run = Run::of(deploy.wait_with_output().unwrap());
-    run.assert_fails(1, &["index.html"]);
+    Run::of(deploy.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_source_that_is_edited_before_the_snapshot_changes_no_host() {
+    let (scene, instance) = Scene::deployed();
+    let before = scene.published();
+    deploy_what_is_edited_meanwhile(&scene).assert_fails(1, &["index.html"]);
     assert_eq!(scene.on(&instance).as_deref(), Some("hello"));
     assert_eq!(scene.published(), before);
     scene.server.assert_clean(1);
@@ -166,13 +169,7 @@ fn a_snapshot_that_is_too_young_to_be_deleted_is_deleted_by_the_next() {
         listing: Duration::from_secs(60),
         ..Delays::default()
     });
-    scene.server.write("index.html", "two");
-    let slow = Fault::late(Duration::from_secs(1));
-    ec2.add_fault(slow.on("DescribeAutoScalingGroups").times(1));
-    let deploy = scene.command(&[]).spawn().unwrap();
-    wait_for("the list", || ec2.count("DescribeAutoScalingGroups") == 1);
-    scene.server.write("index.html", "edited");
-    Run::of(deploy.wait_with_output().unwrap()).assert_fails(1, &["index.html"]);
+    deploy_what_is_edited_meanwhile(&scene).assert_fails(1, &["index.html"]);
     assert_eq!(ec2.inventory().snapshots(), 2);
     assert!(scene.server.at("state/snapshots.json").exists());
     ec2.set_delays(Delays::default());

@@ -9,6 +9,7 @@ mod groups;
 mod inventory;
 mod listing;
 mod pages;
+mod policy;
 mod query;
 mod world;
 mod xml;
@@ -28,6 +29,7 @@ use crate::volumes::Volumes;
 use fault::Effects;
 pub use fault::Fault;
 pub use inventory::Inventory;
+pub use policy::actions_allowed_by;
 use query::{Query, Refusal};
 use world::World;
 
