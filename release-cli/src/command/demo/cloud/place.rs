@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::super::{app, broken};
 use crate::command::desk::Desk;
 use crate::failure::Failure;
+use crate::publish::published;
 
 /// The words that a program ended with, and what it did.
 pub(super) struct Ran {
@@ -120,9 +121,7 @@ impl Place {
             .ok()?
             .parse()
             .ok()?;
-        let document = fs::read(self.at("www").join(Pointer::FILE)).ok()?;
-        let signature = fs::read(self.at("www").join(Pointer::SIGNATURE_FILE)).ok()?;
-        Pointer::open(&document, &signature, &key).ok()
+        published(&self.at("www"), &key).ok()?
     }
 
     /// Runs `release-cli` with these words.
