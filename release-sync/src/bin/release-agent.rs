@@ -43,7 +43,15 @@ fn main() -> ExitCode {
 /// Reads and writes the descriptors themselves: the library's handles look for line ends.
 fn serve(root: Option<PathBuf>) -> std::io::Result<()> {
     let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    widen(&input);
     let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
     release_sync::serve(input, output, root);
     Ok(())
+}
+
+/// Room for as much as sshd may have for us at a time. It keeps what does not fit into the pipe in a buffer
+/// that it makes a packet longer each time, as a whole, while we wait.
+fn widen(input: &File) {
+    // The most that Linux lets everybody have. No pipe, or no more room: then it only takes longer.
+    let _ = rustix::pipe::fcntl_setpipe_size(input, 1 << 20);
 }

@@ -1,7 +1,9 @@
 //! How many system calls an agent makes: what a run costs, told without a clock.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use release_sync::{Host, Outcome};
 
@@ -105,4 +107,23 @@ fn a_new_file_costs_a_handful_and_an_old_one_a_look() {
             (&["unlinkat"], 2 * DIRECTORIES),
         ],
     );
+}
+
+/// What sshd can't put into the pipe it keeps in a buffer that grows by copying.
+#[test]
+fn an_agent_makes_room_for_much_at_a_time() {
+    let mut agent = Command::new(AGENT)
+        .arg("serve")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = agent.stdin.take().unwrap();
+    // The greeting: it has begun.
+    let greeted = agent.stdout.take().unwrap().read(&mut [0; 64]).unwrap();
+    let room = rustix::pipe::fcntl_getpipe_size(&input).unwrap();
+    drop(input);
+    assert!(agent.wait().unwrap().success());
+    assert!(greeted > 0);
+    assert_eq!(room, 1 << 20);
 }
