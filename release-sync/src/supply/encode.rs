@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use release_core::{Digest, RelPath};
+use rustix::buffer::spare_capacity;
+use rustix::io::{read, retry_on_intr};
 
 use self::large::LargeFile;
 use super::level::{Level, Manner};
@@ -253,12 +255,16 @@ fn index_of(basis: &Basis) -> Option<Index> {
 /// Reads a file that should have `size` bytes in place of what `content` holds; one more shows that it has
 /// grown.
 fn read_whole(supply: &Supply, path: &RelPath, size: u64, content: &mut Vec<u8>) -> io::Result<()> {
-    use std::io::Read;
+    let file = supply.open(path, size)?;
     content.clear();
     content.reserve(size as usize + 1);
-    supply
-        .open(path, size)?
-        .take(size + 1)
-        .read_to_end(content)?;
+    while content.len() as u64 <= size {
+        let room = content.capacity() - content.len();
+        let read = retry_on_intr(|| read(&file, spare_capacity(content)))?;
+        // Most files come in one call, which has shown as well that there is no more.
+        if read == 0 || (read < room && content.len() as u64 == size) {
+            break;
+        }
+    }
     Ok(())
 }
