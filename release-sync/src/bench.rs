@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use release_core::{Kind, Manifest, RelPath, Timestamp};
 
-use crate::delta::{Blocks, Index, Op, OpReader, Signature, SignatureBuilder};
+use crate::delta::{Blocks, Index, Op, OpReader, Signature};
 use crate::plan::{Situation, plan};
 use crate::tree::{Found, FoundKind, Stamp};
 use crate::wire::{Ask, Basis, Decoder, PartFlags, Payload, PayloadBuilder, Want, greeting};
@@ -19,11 +19,10 @@ pub const PAYLOAD: usize = crate::wire::MAX_PAYLOAD_RAW;
 #[allow(clippy::expect_used)]
 pub fn sign(basis: &[u8]) -> Vec<u8> {
     let blocks = Blocks::of(basis.len() as u64).expect("a basis is not that long");
-    let mut builder = SignatureBuilder::new(blocks);
-    for piece in basis.chunks(builder.piece_length()) {
-        builder.push(piece);
-    }
-    builder.finish().expect("all of it was pushed")
+    let pieces = basis.chunks(Signature::piece_length(blocks));
+    pieces
+        .flat_map(|piece| Signature::of_piece(piece, blocks))
+        .collect()
 }
 
 /// A signature, ready to be searched with.

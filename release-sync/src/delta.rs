@@ -1,7 +1,7 @@
 //! rsync's delta: what of a new file the host can take from its old one.
 //!
 //! The agent signs its old file, the *basis*: a weak and a strong sum of each of its [`Blocks`]
-//! ([`SignatureBuilder`]). The controller finds those blocks in the new file, wherever they are now
+//! ([`Signature`]). The controller finds those blocks in the new file, wherever they are now
 //! ([`Index::diff`]), and answers with ops: bytes as they are, or ranges of the basis to copy
 //! ([`OpReader`]). The algorithm is that of Tridgell and Mackerras, "The rsync algorithm" (1996).
 //!
@@ -26,4 +26,4 @@ mod weak;
 pub(crate) use blocks::Blocks;
 pub(crate) use index::Index;
 pub(crate) use ops::{Op, OpReader, OpWriter};
-pub(crate) use signature::{Signature, SignatureBuilder};
+pub(crate) use signature::Signature;

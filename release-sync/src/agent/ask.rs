@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use rayon::prelude::*;
 use release_core::Manifest;
 
 use super::Event;
@@ -12,7 +14,7 @@ use super::alarm::{Alarm, trip};
 use super::limits::Budget;
 use super::streams::Sender;
 use crate::confine::Root;
-use crate::delta::{Blocks, Signature, SignatureBuilder};
+use crate::delta::{Blocks, Signature};
 use crate::effort::Effort;
 use crate::tree::{Found, FoundKind};
 use crate::unit::Units;
@@ -106,7 +108,7 @@ impl Asker {
         };
         let blocks = Blocks::of(size).filter(|&blocks| pays(blocks, new_size))?;
         let file = self.root.file(&found.path).ok()?;
-        let signature = signature(&file, size, blocks, self.root.effort()).ok()?;
+        let signature = signature(&file, blocks, self.root.effort()).ok()?;
         Some(Basis { size, signature })
     }
 }
@@ -123,18 +125,23 @@ fn pays(blocks: Blocks, new_size: u64) -> bool {
     (Signature::size_for(blocks) as u64) < new_size
 }
 
-fn signature(file: &File, size: u64, blocks: Blocks, effort: &Effort) -> io::Result<Vec<u8>> {
-    let mut builder = SignatureBuilder::new(blocks);
-    let mut buffer = vec![0; builder.piece_length().min(size as usize)];
-    let mut offset = 0;
-    while offset < size {
-        let piece = (size - offset).min(buffer.len() as u64) as usize;
-        std::os::unix::fs::FileExt::read_exact_at(file, &mut buffer[..piece], offset)?;
-        builder.push(&buffer[..piece]);
-        offset += piece as u64;
-        effort.add(piece as u64);
+/// Reads and signs pieces in parallel; that of a small file is one.
+fn signature(file: &File, blocks: Blocks, effort: &Effort) -> io::Result<Vec<u8>> {
+    let size = blocks.basis_size();
+    let length = Signature::piece_length(blocks) as u64;
+    let sign = |buffer: &mut Vec<u8>, number: u64| {
+        let start = number * length;
+        buffer.resize(length.min(size - start) as usize, 0);
+        file.read_exact_at(buffer, start)?;
+        effort.add(buffer.len() as u64);
+        Ok(Signature::of_piece(buffer, blocks))
+    };
+    if size <= length {
+        return sign(&mut Vec::new(), 0);
     }
-    builder.finish().map_err(io::Error::other)
+    let pieces = (0..size.div_ceil(length)).into_par_iter();
+    let signed: io::Result<Vec<Vec<u8>>> = pieces.map_init(Vec::new, sign).collect();
+    Ok(signed?.concat())
 }
 
 #[cfg(test)]

@@ -18,94 +18,6 @@ pub(super) type Sum = [u8; 12];
 /// one by one, which takes as long for each as for all of these together.
 pub(super) const LANES: usize = 8;
 
-/// Signs a basis that is read in pieces.
-#[derive(Debug)]
-pub(crate) struct SignatureBuilder {
-    blocks: Blocks,
-    sums: Vec<u8>,
-    signed: u64,
-    /// A piece that was no multiple of the block length has been signed: only the last may be that.
-    ended: bool,
-}
-
-/// What was signed is not the basis that was announced.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SignError {
-    /// The file has another size than before.
-    #[error("the basis had {announced} bytes, and {signed} when it was read")]
-    Size {
-        /// Size that was given to the builder.
-        announced: u64,
-        /// Bytes that were pushed.
-        signed: u64,
-    },
-    /// A piece other than the last was no multiple of the block length.
-    #[error("the basis was read in pieces that do not fit blocks of {length} bytes")]
-    Ragged {
-        /// The block length.
-        length: u32,
-    },
-}
-
-impl SignatureBuilder {
-    /// About how long a piece is, in bytes.
-    const PIECE: usize = 1 << 20;
-
-    /// A builder for the signature of a basis that is cut into `blocks`.
-    pub(crate) fn new(blocks: Blocks) -> Self {
-        Self {
-            blocks,
-            sums: Vec::with_capacity(Signature::size_for(blocks)),
-            signed: 0,
-            ended: false,
-        }
-    }
-
-    /// How much to read and [`push`](Self::push) at a time, in bytes: a multiple of the block length,
-    /// about 1 MiB, at most 8.
-    pub(crate) fn piece_length(&self) -> usize {
-        let batch = LANES * self.blocks.length() as usize;
-        (Self::PIECE / batch).max(1) * batch
-    }
-
-    /// Signs the next piece of the basis. All but the last must be multiples of the block length.
-    ///
-    /// More bytes than were announced are counted but not signed, so memory stays bounded even if
-    /// the file grows without end; [`finish`](Self::finish) then fails.
-    pub(crate) fn push(&mut self, piece: &[u8]) {
-        let announced_yet = self.blocks.basis_size().saturating_sub(self.signed);
-        self.signed = self.signed.saturating_add(piece.len() as u64);
-        if self.ended || piece.len() as u64 > announced_yet {
-            return;
-        }
-        self.ended = !piece.len().is_multiple_of(self.blocks.length() as usize);
-        let size = sum_size(self.blocks);
-        for sum in sums(piece, self.blocks) {
-            self.sums.extend_from_slice(&sum[..size]);
-        }
-    }
-
-    /// The signature's bytes for the wire.
-    ///
-    /// # Errors
-    /// If the pieces were not the announced basis: it has changed, and should be signed anew or not
-    /// used at all.
-    pub(crate) fn finish(self) -> Result<Vec<u8>, SignError> {
-        if self.signed != self.blocks.basis_size() {
-            return Err(SignError::Size {
-                announced: self.blocks.basis_size(),
-                signed: self.signed,
-            });
-        }
-        if self.sums.len() != Signature::size_for(self.blocks) {
-            return Err(SignError::Ragged {
-                length: self.blocks.length(),
-            });
-        }
-        Ok(self.sums)
-    }
-}
-
 /// A basis's signature: as many sums as the basis has blocks. That the sums are true is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signature {
@@ -135,6 +47,23 @@ pub(crate) enum SignatureError {
 }
 
 impl Signature {
+    /// About how long a piece is, in bytes.
+    const PIECE: usize = 1 << 20;
+
+    /// How long the pieces are in which a basis is read to be signed, in bytes: whole blocks, about 1 MiB, at
+    /// most 8. The last one is what is left.
+    pub(crate) fn piece_length(blocks: Blocks) -> usize {
+        let batch = LANES * blocks.length() as usize;
+        (Self::PIECE / batch).max(1) * batch
+    }
+
+    /// Signs a piece of a basis, for the wire. The pieces' bytes, one after the other, are those of the signature.
+    pub(crate) fn of_piece(piece: &[u8], blocks: Blocks) -> Vec<u8> {
+        let size = sum_size(blocks);
+        let sums = sums(piece, blocks);
+        sums.iter().flat_map(|sum| &sum[..size]).copied().collect()
+    }
+
     /// Bytes of the signature of a basis that is cut into `blocks`.
     pub(crate) fn size_for(blocks: Blocks) -> usize {
         blocks.count() as usize * sum_size(blocks)
@@ -197,17 +126,6 @@ mod tests {
 
     const LONGEST: usize = Blocks::MAX_COUNT as usize * 11;
 
-    fn sign(bytes: &[u8], pieces: impl Iterator<Item = usize>) -> Result<Vec<u8>, SignError> {
-        let mut builder = SignatureBuilder::new(Blocks::of(bytes.len() as u64).unwrap());
-        let mut rest = bytes;
-        for length in pieces {
-            let (piece, later) = rest.split_at(length.min(rest.len()));
-            builder.push(piece);
-            rest = later;
-        }
-        builder.finish()
-    }
-
     fn noise(length: usize) -> Vec<u8> {
         (0..length as u32)
             .map(|i| (i.wrapping_mul(0x9e37_79b1) >> 24) as u8)
@@ -219,13 +137,14 @@ mod tests {
         for size in [1, 431, 432, 433, 3456, 100_000, 3_000_000] {
             let bytes = noise(size);
             let blocks = Blocks::of(size as u64).unwrap();
-            let cut = sum_size(blocks);
-            let sums = sums(&bytes, blocks);
-            let whole: Vec<u8> = sums.iter().flat_map(|sum| &sum[..cut]).copied().collect();
-            let piece = SignatureBuilder::new(blocks).piece_length();
-            for piece in [blocks.length() as usize, piece] {
-                let built = sign(&bytes, std::iter::repeat_n(piece, size.div_ceil(piece)));
-                assert_eq!(built.as_ref(), Ok(&whole), "{size} in pieces of {piece}");
+            let whole = Signature::of_piece(&bytes, blocks);
+            assert_eq!(whole.len(), Signature::size_for(blocks));
+            for length in [blocks.length() as usize, Signature::piece_length(blocks)] {
+                let pieces = bytes.chunks(length);
+                let built: Vec<u8> = pieces
+                    .flat_map(|piece| Signature::of_piece(piece, blocks))
+                    .collect();
+                assert_eq!(built, whole, "{size} in pieces of {length}");
             }
         }
     }
@@ -234,28 +153,10 @@ mod tests {
     fn a_piece_is_a_multiple_of_the_block_and_bounded() {
         for size in [1, 490_000, 1 << 30, 1 << 37, Blocks::MAX_BASIS] {
             let blocks = Blocks::of(size).unwrap();
-            let piece = SignatureBuilder::new(blocks).piece_length();
+            let piece = Signature::piece_length(blocks);
             assert!(piece.is_multiple_of(blocks.length() as usize));
             assert!((1 << 19..=8 << 20).contains(&piece), "{piece}");
         }
-    }
-
-    #[test]
-    fn a_changed_basis_is_refused() {
-        let blocks = Blocks::of(2000).unwrap();
-        for signed in [0, 1296, 1999, 2001, 9000] {
-            let mut builder = SignatureBuilder::new(blocks);
-            for piece in noise(signed).chunks(432) {
-                builder.push(piece);
-            }
-            let error = SignError::Size {
-                announced: 2000,
-                signed: signed as u64,
-            };
-            assert_eq!(builder.finish(), Err(error));
-        }
-        let ragged = sign(&noise(2000), [1, 1400, 599].into_iter());
-        assert_eq!(ragged, Err(SignError::Ragged { length: 432 }));
     }
 
     #[test]
@@ -292,6 +193,7 @@ mod tests {
             // "abc": RFC 1320 has the digest in its test suite
             0x03, 0x04, 0x01, 0x83, 0xa4, 0x48,
         ];
-        assert_eq!(sign(&basis, [435].into_iter()).unwrap(), golden);
+        let blocks = Blocks::of(basis.len() as u64).unwrap();
+        assert_eq!(Signature::of_piece(&basis, blocks), golden);
     }
 }

@@ -20,11 +20,7 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
 }
 
 fn sign(basis: &[u8]) -> Vec<u8> {
-    let mut builder = SignatureBuilder::new(Blocks::of(basis.len() as u64).unwrap());
-    for piece in basis.chunks(builder.piece_length()) {
-        builder.push(piece);
-    }
-    builder.finish().unwrap()
+    Signature::of_piece(basis, Blocks::of(basis.len() as u64).unwrap())
 }
 
 fn index(basis: &[u8]) -> Index {

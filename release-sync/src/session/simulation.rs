@@ -13,7 +13,7 @@ use release_core::{
 };
 
 use super::{Agent, Controller, Goal, Order, Patience, Release, Step};
-use crate::delta::{Blocks, Index, Op, OpReader, OpWriter, Signature, SignatureBuilder};
+use crate::delta::{Blocks, Index, Op, OpReader, OpWriter, Signature};
 use crate::plan::{Action, Origin, Plan, Situation, plan};
 use crate::tree::{Found, FoundKind, Stamp};
 use crate::unit::Units;
@@ -212,13 +212,9 @@ impl<'a> AgentParty<'a> {
     fn basis(&self, found: &Found) -> Basis {
         let content = &self.host.tree[&found.path.to_string()];
         let size = content.len() as u64;
-        let mut builder = SignatureBuilder::new(Blocks::of(size).unwrap());
-        content
-            .chunks(builder.piece_length())
-            .for_each(|piece| builder.push(piece));
         Basis {
             size,
-            signature: builder.finish().unwrap(),
+            signature: Signature::of_piece(content, Blocks::of(size).unwrap()),
         }
     }
 
