@@ -69,7 +69,7 @@ pub fn apply(ops: &[u8], basis: &[u8], out: &mut Vec<u8>) {
 pub fn encode(ops: &[u8], level: i32) -> Vec<u8> {
     let mut builder = PayloadBuilder::default();
     builder.push(1, PartFlags::End, ops);
-    builder.finish(0, true, level)
+    builder.finish(0, true, level).to_vec()
 }
 
 /// Takes a stream of payload frames apart; how many bytes of ops there are in it.

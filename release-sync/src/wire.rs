@@ -14,7 +14,7 @@ mod payload;
 mod tests;
 mod want;
 
-pub(crate) use frame::{Decoder, Frame, FrameKind, MAGIC, VERSION, greeting};
+pub(crate) use frame::{Decoder, Frame, FrameBytes, FrameKind, MAGIC, VERSION, greeting};
 pub(crate) use manifest::{pack, pack_from, unpack, unpack_from};
 pub(crate) use message::{
     Begin, Fault, FaultKind, Have, Item, MAX_PATTERNS, PATTERN_COST, Planned, Purpose, Refusal,

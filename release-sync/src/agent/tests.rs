@@ -153,7 +153,7 @@ impl Say {
                 let flags = [PartFlags::More, PartFlags::End, PartFlags::Failed][*flags as usize];
                 let mut frame = PayloadBuilder::default();
                 frame.push(*entry, flags, &ops);
-                frame.finish(*unit, *last, 1)
+                frame.finish(*unit, *last, 1).to_vec()
             }
             Self::Frame(kind, body) => {
                 let mut bytes = (body.len() as u32).to_le_bytes().to_vec();

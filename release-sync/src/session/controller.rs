@@ -26,8 +26,8 @@ use super::headway::Patience;
 use super::outbox::Outbox;
 use super::release::Release;
 use crate::wire::{
-    self, Begin, Decoder, Have, Item, Planned, Refusal, Settled, Staged, ToAgent, VERSION, Want,
-    Welcome, control,
+    self, Begin, Decoder, FrameBytes, Have, Item, Planned, Refusal, Settled, Staged, ToAgent,
+    VERSION, Want, Welcome, control,
 };
 use crate::{Counts, Error, HostState};
 
@@ -210,7 +210,7 @@ impl Controller {
     }
 
     /// A frame of the answer to the oldest want is ready; `last` if it is the answer's last.
-    pub(crate) fn handle_answer(&mut self, frame: Arc<[u8]>, last: bool) {
+    pub(crate) fn handle_answer(&mut self, frame: Arc<FrameBytes>, last: bool) {
         self.outbox.push_shared(frame);
         if last {
             let files = self.asking.answered();

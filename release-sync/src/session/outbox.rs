@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::wire::FrameBytes;
+
 #[derive(Debug)]
 enum Chunk {
     Own(Vec<u8>),
-    Shared(Arc<[u8]>),
+    Shared(Arc<FrameBytes>),
 }
 
 impl Chunk {
@@ -34,7 +36,7 @@ impl Outbox {
         self.push_chunk(Chunk::Own(frame));
     }
 
-    pub(super) fn push_shared(&mut self, frame: Arc<[u8]>) {
+    pub(super) fn push_shared(&mut self, frame: Arc<FrameBytes>) {
         self.push_chunk(Chunk::Shared(frame));
     }
 

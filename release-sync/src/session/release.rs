@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use release_core::{Manifest, Proof, ProofClass, ReleaseId};
 
 use crate::unit::Units;
-use crate::wire::{self, Frame, FrameKind, ToAgent, control};
+use crate::wire::{self, Frame, FrameBytes, FrameKind, ToAgent, control};
 
 /// A manifest with everything about it that sessions need. What not every run needs is made by the first
 /// session that does.
@@ -29,7 +29,7 @@ pub(crate) struct Release {
 }
 
 /// Frames that hosts share.
-type Frames = Arc<[Arc<[u8]>]>;
+type Frames = Arc<[Arc<FrameBytes>]>;
 
 /// What was given out before.
 pub(crate) trait Earlier: fmt::Debug + Send + Sync {
@@ -124,6 +124,6 @@ fn framed(head: &ToAgent, packed: &[u8]) -> Frames {
         .map(|part| Frame::encode(FrameKind::Manifest, part));
     std::iter::once(control(head))
         .chain(parts)
-        .map(Into::into)
+        .map(|frame| Arc::new(frame.into()))
         .collect()
 }

@@ -18,8 +18,8 @@ use crate::plan::{Action, Origin, Plan, Situation, plan};
 use crate::tree::{Found, FoundKind, Stamp};
 use crate::unit::Units;
 use crate::wire::{
-    self, Ask, Basis, Begin, Have, PartFlags, Payload, PayloadBuilder, Purpose, Settled, Staged,
-    ToController, Want, Welcome, control,
+    self, Ask, Basis, Begin, FrameBytes, Have, PartFlags, Payload, PayloadBuilder, Purpose,
+    Settled, Staged, ToController, Want, Welcome, control,
 };
 use crate::{Error, Options};
 
@@ -296,7 +296,7 @@ impl<'a> AgentParty<'a> {
 }
 
 /// Answers a want from a map.
-fn answer(source: &Files, release: &Release, want: &Want) -> Vec<Arc<[u8]>> {
+fn answer(source: &Files, release: &Release, want: &Want) -> Vec<Arc<FrameBytes>> {
     let mut frames = Vec::new();
     let mut frame = PayloadBuilder::default();
     for ask in &want.asks {
@@ -379,7 +379,7 @@ fn converse(host: &mut Host, source: &Files, generation: u64, network: &Network)
             pieces: VecDeque::new(),
         },
     );
-    let mut answers: VecDeque<Arc<[u8]>> = VecDeque::new();
+    let mut answers: VecDeque<Arc<FrameBytes>> = VecDeque::new();
     let mut lasts: VecDeque<usize> = VecDeque::new();
     let mut pieces = 0;
     let mut spoken = now;

@@ -19,10 +19,10 @@ use crate::confine::Root;
 use crate::delta::{Index, Signature};
 use crate::session::Release;
 use crate::unit::LARGE_FILE;
-use crate::wire::{Ask, Basis, PartFlags, PayloadBuilder, Want};
+use crate::wire::{Ask, Basis, FrameBytes, PartFlags, PayloadBuilder, Want};
 
 /// A frame, and whether it is its answer's last.
-pub(super) type Encoded = (Vec<u8>, bool);
+pub(super) type Encoded = (FrameBytes, bool);
 
 /// What an encoder reads.
 #[derive(Debug)]
@@ -99,7 +99,13 @@ impl Supply {
     }
 
     /// Closes a frame, whose content is sent as it is or compressed.
-    fn finish(&self, frame: &mut PayloadBuilder, unit: u32, last: bool, manner: Manner) -> Vec<u8> {
+    fn finish(
+        &self,
+        frame: &mut PayloadBuilder,
+        unit: u32,
+        last: bool,
+        manner: Manner,
+    ) -> FrameBytes {
         let length = frame.length();
         self.work.frames.fetch_add(1, Ordering::Relaxed);
         self.work

@@ -17,7 +17,7 @@ use crate::Work;
 use crate::confine::Root;
 use crate::session::Release;
 use crate::transport::Waker;
-use crate::wire::Want;
+use crate::wire::{FrameBytes, Want};
 
 /// Frames that are encoded ahead of the fastest reader.
 const AHEAD: usize = 4;
@@ -165,7 +165,7 @@ impl Answer {
         number: usize,
         reader: usize,
         waker: &Waker,
-    ) -> Poll<io::Result<(Arc<[u8]>, bool)>> {
+    ) -> Poll<io::Result<(Arc<FrameBytes>, bool)>> {
         let mut state = lock(&self.state);
         state.target = state.target.max(number + 1 + AHEAD);
         self.go_on(&mut state);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::readers::Readers;
+use crate::wire::FrameBytes;
 
 /// A frame that is kept.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Slot {
 
 #[derive(Debug)]
 enum Place {
-    Memory(Arc<[u8]>),
+    Memory(Arc<FrameBytes>),
     File {
         offset: u64,
         length: usize,
@@ -55,7 +56,7 @@ impl Shelf {
     }
 
     /// Keeps a frame.
-    pub(super) fn put(&self, frame: Vec<u8>) -> Slot {
+    pub(super) fn put(&self, frame: FrameBytes) -> Slot {
         Slot {
             place: self.place(frame),
             had: Readers::default(),
@@ -67,7 +68,7 @@ impl Shelf {
         lock(&self.readers).remove(reader);
     }
 
-    fn place(&self, frame: Vec<u8>) -> Place {
+    fn place(&self, frame: FrameBytes) -> Place {
         let used = self.used.load(Ordering::Relaxed);
         if used + frame.len() > self.budget
             && let Ok(place) = self.put_aside(&frame)
@@ -75,7 +76,7 @@ impl Shelf {
             return place;
         }
         self.used.fetch_add(frame.len(), Ordering::Relaxed);
-        Place::Memory(frame.into())
+        Place::Memory(Arc::new(frame))
     }
 
     fn put_aside(&self, frame: &[u8]) -> io::Result<Place> {
@@ -96,7 +97,7 @@ impl Shelf {
     }
 
     /// Reads a frame for one more host; the last of them takes it away.
-    pub(super) fn take(&self, slot: &mut Slot, reader: usize) -> io::Result<Arc<[u8]>> {
+    pub(super) fn take(&self, slot: &mut Slot, reader: usize) -> io::Result<Arc<FrameBytes>> {
         slot.had.insert(reader);
         let frame = match &slot.place {
             Place::Memory(frame) => Arc::clone(frame),
@@ -110,14 +111,14 @@ impl Shelf {
         Ok(frame)
     }
 
-    fn read_aside(&self, offset: u64, length: usize) -> io::Result<Arc<[u8]>> {
+    fn read_aside(&self, offset: u64, length: usize) -> io::Result<Arc<FrameBytes>> {
         let overflow = lock(&self.overflow);
         let Some((file, _)) = &*overflow else {
             return Err(io::ErrorKind::NotFound.into());
         };
         let mut frame = vec![0; length];
         file.read_exact_at(&mut frame, offset)?;
-        Ok(frame.into())
+        Ok(Arc::new(frame.into()))
     }
 
     /// A frame that nobody will ask for.

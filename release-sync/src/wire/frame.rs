@@ -1,5 +1,7 @@
 //! The greeting, and frames: `length:u32le kind:u8 body`, where the length counts kind and body.
 
+use std::ops::Deref;
+
 use super::WireError;
 
 /// What every agent says first. A login shell may print before it; nothing that a shell prints has a
@@ -13,7 +15,7 @@ pub(crate) const VERSION: u16 = 4;
 const MAX_NOISE: usize = 8 * 1024;
 
 /// Bytes of length and kind.
-const HEADER: usize = 5;
+pub(super) const HEADER: usize = 5;
 
 /// The greeting of this build.
 pub(crate) fn greeting() -> Vec<u8> {
@@ -66,6 +68,41 @@ pub(crate) struct Frame {
     pub(crate) body: Vec<u8>,
 }
 
+/// A frame's bytes as they are sent. They need not begin where their memory does: so a large body can stay where
+/// it was put together.
+#[derive(Debug)]
+pub(crate) struct FrameBytes {
+    memory: Vec<u8>,
+    start: usize,
+}
+
+impl FrameBytes {
+    /// The frame whose head and body end this memory. `room` of it was left before the body, for heads: the
+    /// frame's, and what the body begins with.
+    pub(super) fn around(kind: FrameKind, mut memory: Vec<u8>, room: usize, head: &[u8]) -> Self {
+        let at = room - head.len();
+        memory[at..room].copy_from_slice(head);
+        let start = at - HEADER;
+        let header = Frame::header(kind, memory.len() - at);
+        memory[start..at].copy_from_slice(&header);
+        Self { memory, start }
+    }
+}
+
+impl From<Vec<u8>> for FrameBytes {
+    fn from(memory: Vec<u8>) -> Self {
+        Self { memory, start: 0 }
+    }
+}
+
+impl Deref for FrameBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.memory[self.start..]
+    }
+}
+
 impl Frame {
     /// The bytes of a frame. The body must be within the kind's limit: the caller made it.
     pub(crate) fn encode(kind: FrameKind, body: &[u8]) -> Vec<u8> {
@@ -75,12 +112,17 @@ impl Frame {
     /// The same where the body is in pieces.
     pub(super) fn join(kind: FrameKind, body: &[&[u8]]) -> Vec<u8> {
         let length: usize = body.iter().map(|piece| piece.len()).sum();
-        debug_assert!(length <= kind.limit());
         let mut out = Vec::with_capacity(HEADER + length);
-        out.extend_from_slice(&(length as u32 + 1).to_le_bytes());
-        out.push(kind as u8);
+        out.extend_from_slice(&Self::header(kind, length));
         body.iter().for_each(|piece| out.extend_from_slice(piece));
         out
+    }
+
+    /// What stands before a body of `length` bytes.
+    fn header(kind: FrameKind, length: usize) -> [u8; HEADER] {
+        debug_assert!(length <= kind.limit());
+        let [a, b, c, d] = (length as u32 + 1).to_le_bytes();
+        [a, b, c, d, kind as u8]
     }
 }
 

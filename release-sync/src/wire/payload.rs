@@ -13,7 +13,8 @@ use std::cell::RefCell;
 
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::{Frame, FrameKind, WireError, number};
+use super::frame::HEADER;
+use super::{Frame, FrameBytes, FrameKind, WireError, number};
 use crate::delta::OpWriter;
 use crate::unit::LOT_BYTES;
 
@@ -74,37 +75,49 @@ pub(crate) enum PartFlags {
 }
 
 /// Puts a frame together, part by part.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PayloadBuilder {
-    raw: Vec<u8>,
+    /// The parts, behind [`HEADS`](Self::HEADS) bytes for what is known when all are there.
+    memory: Vec<u8>,
+}
+
+impl Default for PayloadBuilder {
+    fn default() -> Self {
+        Self {
+            memory: vec![0; Self::HEADS],
+        }
+    }
 }
 
 impl PayloadBuilder {
     /// Most bytes that a part's header takes.
     pub(crate) const PART_HEADER: usize = 12;
 
+    /// Most bytes that stand before the first part: the frame's header, the unit, flags, and the length.
+    const HEADS: usize = HEADER + 5 + 1 + 5;
+
     /// Bytes that a frame has room for yet.
     pub(crate) fn room(&self) -> usize {
-        MAX_PAYLOAD_RAW - self.raw.len()
+        MAX_PAYLOAD_RAW - self.length()
     }
 
     /// Bytes that are in it, before compression.
     pub(crate) fn length(&self) -> usize {
-        self.raw.len()
+        self.raw().len()
     }
 
     /// Adds a part. Header and ops must fit into [`Self::room`].
     pub(crate) fn push(&mut self, entry: u32, flags: PartFlags, ops: &[u8]) {
         self.head(entry, flags, ops.len());
-        self.raw.extend_from_slice(ops);
-        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+        self.memory.extend_from_slice(ops);
+        debug_assert!(self.length() <= MAX_PAYLOAD_RAW);
     }
 
     /// Adds a part that is one literal, not empty. It must fit like any part.
     pub(crate) fn push_whole(&mut self, entry: u32, content: &[u8]) {
         self.literal_head(entry, PartFlags::End, content.len());
-        self.raw.extend_from_slice(content);
-        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+        self.memory.extend_from_slice(content);
+        debug_assert!(self.length() <= MAX_PAYLOAD_RAW);
     }
 
     /// What stands before the bytes of a part that is one literal.
@@ -112,28 +125,28 @@ impl PayloadBuilder {
         let mut head = Vec::with_capacity(8);
         OpWriter::literal_head(length, &mut head);
         self.head(entry, flags, head.len() + length);
-        self.raw.extend_from_slice(&head);
+        self.memory.extend_from_slice(&head);
     }
 
     /// Makes room in memory for `length` bytes more, as far as they fit.
     pub(crate) fn reserve(&mut self, length: usize) {
-        self.raw.reserve(length.min(self.room()));
+        self.memory.reserve(length.min(self.room()));
     }
 
     /// Adds all parts of another frame, which must fit into [`Self::room`].
     pub(crate) fn append(&mut self, other: &Self) {
-        self.raw.extend_from_slice(&other.raw);
-        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
+        self.memory.extend_from_slice(other.raw());
+        debug_assert!(self.length() <= MAX_PAYLOAD_RAW);
     }
 
     fn head(&mut self, entry: u32, flags: PartFlags, length: usize) {
-        number::put(&mut self.raw, entry.into());
-        self.raw.push(match flags {
+        number::put(&mut self.memory, entry.into());
+        self.memory.push(match flags {
             PartFlags::More => 0,
             PartFlags::End => 1,
             PartFlags::Failed => 2,
         });
-        number::put(&mut self.raw, length as u64);
+        number::put(&mut self.memory, length as u64);
     }
 
     /// Adds a part that is one literal of `length` bytes, not 0, and gives the place for them. It must fit like
@@ -144,40 +157,50 @@ impl PayloadBuilder {
         flags: PartFlags,
         length: usize,
     ) -> &mut [u8] {
-        self.raw.reserve(2 * Self::PART_HEADER + length);
+        self.memory.reserve(2 * Self::PART_HEADER + length);
         self.literal_head(entry, flags, length);
-        let at = self.raw.len();
-        self.raw.resize(at + length, 0);
-        debug_assert!(self.raw.len() <= MAX_PAYLOAD_RAW);
-        &mut self.raw[at..]
+        let at = self.memory.len();
+        self.memory.resize(at + length, 0);
+        debug_assert!(self.length() <= MAX_PAYLOAD_RAW);
+        &mut self.memory[at..]
     }
 
     /// What is in it, before compression.
     pub(crate) fn raw(&self) -> &[u8] {
-        &self.raw
+        &self.memory[Self::HEADS..]
     }
 
-    /// The frame: compressed at `level`, if there is one and it is worth the while.
+    /// The frame: compressed at `level`, if there is one and it is worth the while. The next one begins.
     pub(crate) fn finish(
         &mut self,
         unit: u32,
         last: bool,
         level: impl Into<Option<i32>>,
-    ) -> Vec<u8> {
-        let frame = PRESS.with_borrow_mut(|press| {
-            let raw = &self.raw;
-            let packed = level
-                .into()
-                .and_then(|level| press.pack(raw, level))
-                .filter(|packed| packed.len() + raw.len() / WORTHWHILE < raw.len());
-            let mut head = Vec::with_capacity(16);
+    ) -> FrameBytes {
+        let raw = self.raw();
+        let head = |packed| {
+            let mut head = Vec::with_capacity(Self::HEADS);
             number::put(&mut head, unit.into());
-            head.push(if last { LAST } else { 0 } | if packed.is_some() { ZSTD } else { 0 });
+            head.push(if last { LAST } else { 0 } | if packed { ZSTD } else { 0 });
             number::put(&mut head, raw.len() as u64);
-            Frame::join(FrameKind::Payload, &[&head, packed.unwrap_or(raw)])
+            head
+        };
+        let packed = PRESS.with_borrow_mut(|press| {
+            let packed = press.pack(raw, level.into()?)?;
+            let pays = packed.len() + raw.len() / WORTHWHILE < raw.len();
+            pays.then(|| Frame::join(FrameKind::Payload, &[&head(true), packed]))
         });
-        self.raw.clear();
-        frame
+        if let Some(frame) = packed {
+            self.memory.truncate(Self::HEADS);
+            return frame.into();
+        }
+        let head = head(false);
+        let mut memory = std::mem::replace(self, Self::default()).memory;
+        // Frames wait to be sent: with no more memory than they need.
+        if memory.capacity() > memory.len() + memory.len() / 4 {
+            memory = memory.clone();
+        }
+        FrameBytes::around(FrameKind::Payload, memory, Self::HEADS, &head)
     }
 }
 

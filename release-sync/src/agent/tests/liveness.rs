@@ -37,7 +37,7 @@ fn payload(flags: PartFlags, entries: &[u32]) -> Vec<u8> {
     for &entry in entries {
         frame.push(entry, flags, &ops);
     }
-    frame.finish(0, true, 1)
+    frame.finish(0, true, 1).to_vec()
 }
 
 /// A receiver in a thread, and the other side of its conversation, which stays open.

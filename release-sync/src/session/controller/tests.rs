@@ -222,7 +222,7 @@ fn files_count_when_their_answer_is_gone() {
         session.poll_encode().unwrap();
     }
     assert_eq!((session.wanted().0, session.counts().files_sent), (3, 0));
-    let frame = |length| Arc::from(vec![0; length]);
+    let frame = |length| Arc::new(vec![0; length].into());
     session.handle_answer(frame(10), true);
     session.handle_answer(frame(10), false);
     session.handle_transmitted(9, now);

@@ -29,6 +29,8 @@ pub(super) struct LargeFile {
     position: u64,
     hasher: blake3::Hasher,
     index: Option<Index>,
+    /// Memory to read segments into.
+    windows: Vec<Vec<u8>>,
 }
 
 impl LargeFile {
@@ -46,26 +48,32 @@ impl LargeFile {
             position: 0,
             hasher,
             index,
+            windows: Vec::new(),
         })
     }
 
     pub(super) fn next(&mut self, supply: &Supply, unit: u32) -> Vec<Encoded> {
         let starts = (0..BATCH).map(|n| self.position + n * SEGMENT);
         let segments: Vec<u64> = starts.filter(|&start| start < self.size).collect();
+        let mut windows = std::mem::take(&mut self.windows);
+        windows.resize_with(segments.len(), Vec::new);
         let read: io::Result<Vec<_>> = segments
             .par_iter()
-            .map(|&start| match &self.index {
-                Some(index) => self.compare(index, start),
+            .zip(windows)
+            .map(|(&start, window)| match &self.index {
+                Some(index) => self.compare(index, start, window),
                 None => self.copy(start),
             })
             .collect();
-        let Ok(read) = read else {
+        let Ok(mut read) = read else {
             return self.failed(supply, unit);
         };
-        for segment in &read {
+        for segment in &mut read {
             let content = segment.content();
             self.hasher.update_rayon(content);
             self.position += content.len() as u64;
+            let window = segment.window.as_mut().map(|(window, _)| window);
+            self.windows.extend(window.map(std::mem::take));
         }
         let ends = self.position == self.size;
         if ends && !self.is_as_scanned() {
@@ -114,12 +122,12 @@ impl LargeFile {
     }
 
     /// Searches a segment for what the old file has.
-    fn compare(&self, index: &Index, start: u64) -> io::Result<Segment> {
+    fn compare(&self, index: &Index, start: u64, mut window: Vec<u8>) -> io::Result<Segment> {
         let length = SEGMENT.min(self.size - start) as usize;
         let margin = index.margin() as u64;
         let from = start.saturating_sub(margin);
         let to = (start + length as u64 + margin).min(self.size);
-        let mut window = vec![0; (to - from) as usize];
+        window.resize((to - from) as usize, 0);
         self.file.read_exact_at(&mut window, from)?;
         let part = (start - from) as usize..(start - from) as usize + length;
         let mut ops = Vec::with_capacity(16);

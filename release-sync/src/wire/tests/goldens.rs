@@ -245,14 +245,15 @@ fn payloads() -> Vec<Vec<u8>> {
     frame.push(1, PartFlags::More, b"\x02x");
     let first = frame.finish(0, false, 1);
     frame.push(1, PartFlags::End, b"\x02y");
-    vec![one, first, frame.finish(0, true, 1)]
+    let frames = [one, first, frame.finish(0, true, 1)];
+    frames.map(|frame| frame.to_vec()).to_vec()
 }
 
 fn compressed() -> Vec<u8> {
     let mut frame = PayloadBuilder::default();
     let ops = [&[0xd0, 0x0f][..], &[b'z'; 1000]].concat();
     frame.push(7, PartFlags::End, &ops);
-    frame.finish(2, true, 3)
+    frame.finish(2, true, 3).to_vec()
 }
 
 fn stream(version: u16, frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
