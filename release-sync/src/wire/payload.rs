@@ -195,7 +195,7 @@ impl PayloadBuilder {
             return frame.into();
         }
         let head = head(false);
-        let mut memory = std::mem::replace(self, Self::default()).memory;
+        let mut memory = std::mem::take(self).memory;
         // Frames wait to be sent: with no more memory than they need.
         if memory.capacity() > memory.len() + memory.len() / 4 {
             memory = memory.clone();
