@@ -1,10 +1,12 @@
 //! What a scan saw of each entry, in eight bytes, to tell later whether it is still so.
 
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use release_core::{Entry, RelPath, Timestamp};
 
 use super::Scan;
+use super::stat::stat_fd;
 use crate::tree::{Found, FoundKind, Stamp};
 
 /// A number for each entry that a manifest carries, in its order.
@@ -22,6 +24,17 @@ impl Scan {
 }
 
 impl Trace {
+    /// Is an open file still as the scan saw the manifest's entry of that number? What was read of it before this
+    /// is then what the scan has the digest of, as far as a scan can trust what it knows of a file: a later change
+    /// has another ctime, since scans leave the tick of a change before they read.
+    pub(crate) fn is_still(&self, number: usize, path: &RelPath, file: &File) -> bool {
+        let Ok((stat, _)) = stat_fd(file) else {
+            return false;
+        };
+        let found = Found::new(path.clone(), &stat, &[]);
+        self.0.get(number) == Some(&print(&found))
+    }
+
     /// An entry that `scan` saw otherwise; `entries` are those of the manifest that was made when the trace
     /// was. It is the first one in order, but a directory is named only if nothing else can be: what was
     /// made or removed in it says more.
@@ -83,4 +96,34 @@ fn stamp(stamp: Stamp) -> impl Hash {
 
 fn time(time: Timestamp) -> impl Hash {
     (time.seconds, time.nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::filter::Filter;
+    use crate::scan::testing::{Tree, path};
+    use crate::scan::{ScanOptions, scan_tree};
+
+    #[test]
+    fn a_file_is_no_longer_what_was_seen_once_it_was_edited() {
+        let tree = Tree::new();
+        tree.write(b"file", "old");
+        let filter = Filter::none();
+        let scan = scan_tree(&tree.root(), &ScanOptions::new(&filter)).unwrap();
+        let trace = scan.trace();
+        let number = scan.found.iter().position(|it| it.path == path("file"));
+        let is_still = || {
+            let file = File::open(tree.at(b"file")).unwrap();
+            trace.is_still(number.unwrap(), &path("file"), &file)
+        };
+        assert!(is_still());
+        let file = File::options().write(true).open(tree.at(b"file")).unwrap();
+        let time = file.metadata().unwrap().modified().unwrap();
+        std::fs::write(tree.at(b"file"), "new").unwrap();
+        file.set_modified(time).unwrap();
+        assert!(!is_still());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use super::encode::Supply;
 use super::shelf::lock;
 use super::{CACHE_BUDGET, PayloadCache, Source};
 use crate::session::Release;
@@ -33,11 +34,9 @@ impl Supplied {
     /// A source that was scanned, for so many hosts.
     pub(crate) fn of(source: &Source, hosts: usize) -> Self {
         let release = source.shared();
-        let cache = source
-            .root()
-            .try_clone()
-            .ok()
-            .map(|root| PayloadCache::new(root, Arc::clone(&release), CACHE_BUDGET, hosts));
+        let root = source.root().try_clone().ok();
+        let supply = root.map(|root| Supply::new(root, Arc::clone(&release), source.trace()));
+        let cache = supply.map(|supply| PayloadCache::new(supply, CACHE_BUDGET, hosts));
         Self { release, cache }
     }
 }

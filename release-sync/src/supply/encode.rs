@@ -17,6 +17,7 @@ use super::level::{Level, Manner};
 use crate::Work;
 use crate::confine::Root;
 use crate::delta::{Index, Signature};
+use crate::scan::Trace;
 use crate::session::Release;
 use crate::unit::LARGE_FILE;
 use crate::wire::{Ask, Basis, FrameBytes, PartFlags, PayloadBuilder, Want};
@@ -29,6 +30,7 @@ pub(super) type Encoded = (FrameBytes, bool);
 pub(super) struct Supply {
     source: Root,
     release: Arc<Release>,
+    trace: Arc<Trace>,
     level: Level,
     /// The first file that was found to be changed.
     pub(super) changed: Mutex<Option<RelPath>>,
@@ -56,12 +58,14 @@ impl WorkCounts {
 }
 
 impl Supply {
-    pub(super) fn new(source: Root, release: Arc<Release>) -> Self {
+    /// Gives out a source's files: what it is, and what the scan saw of it.
+    pub(super) fn new(source: Root, release: Arc<Release>, trace: Arc<Trace>) -> Self {
         let (changed, work) = (Mutex::new(None), WorkCounts::default());
         let (_, size) = release.manifest.totals();
         Self {
             source,
             release,
+            trace,
             level: Level::new(size),
             changed,
             work,
@@ -119,6 +123,18 @@ impl Supply {
         // Sessions let only wants of files through.
         let (size, digest) = entry.file().unwrap_or((0, Digest::of(b"")));
         (&entry.path, size, digest)
+    }
+
+    /// Is a file that was just read still what was scanned? Its host has the last word: it finds out the digest of
+    /// what came. Here that is done only where the file was touched since, so as to name it.
+    fn is_as_scanned(
+        &self,
+        entry: u32,
+        file: &File,
+        digest: impl FnOnce() -> Option<Digest>,
+    ) -> bool {
+        let (path, _, scanned) = self.file(entry);
+        self.trace.is_still(entry as usize, path, file) || digest() == Some(scanned)
     }
 
     fn changed(&self, path: &RelPath) {
@@ -225,9 +241,15 @@ impl Encoder {
 
     /// Reads a file, and appends ops where it is not to be sent as it is. `content` is room for it.
     fn small_file(&self, ask: &Ask, content: &mut Vec<u8>, ops: &mut Vec<u8>) -> SmallFile {
-        let (path, size, digest) = self.supply.file(ask.entry);
-        let read = read_whole(&self.supply, path, size, content);
-        if read.is_err() || Digest::of(content) != digest {
+        let (path, size, _) = self.supply.file(ask.entry);
+        let read = self.supply.open(path, size).and_then(|file| {
+            read_whole(&file, size, content)?;
+            Ok(file)
+        });
+        let digest = || Some(Digest::of(content));
+        let is_good = content.len() as u64 == size
+            && read.is_ok_and(|file| self.supply.is_as_scanned(ask.entry, &file, digest));
+        if !is_good {
             self.supply.changed(path);
             return SmallFile::Ops(PartFlags::Failed);
         }
@@ -260,13 +282,12 @@ fn index_of(basis: &Basis) -> Option<Index> {
 
 /// Reads a file that should have `size` bytes in place of what `content` holds; one more shows that it has
 /// grown.
-fn read_whole(supply: &Supply, path: &RelPath, size: u64, content: &mut Vec<u8>) -> io::Result<()> {
-    let file = supply.open(path, size)?;
+fn read_whole(file: &File, size: u64, content: &mut Vec<u8>) -> io::Result<()> {
     content.clear();
     content.reserve(size as usize + 1);
     while content.len() as u64 <= size {
         let room = content.capacity() - content.len();
-        let read = retry_on_intr(|| read(&file, spare_capacity(content)))?;
+        let read = retry_on_intr(|| read(file, spare_capacity(content)))?;
         // Most files come in one call, which has shown as well that there is no more.
         if read == 0 || (read < room && content.len() as u64 == size) {
             break;

@@ -14,8 +14,6 @@ use release_core::{Digest, RelPath};
 use super::encode::{Encoder, Supply};
 use super::shelf::{Shelf, Slot, lock};
 use crate::Work;
-use crate::confine::Root;
-use crate::session::Release;
 use crate::transport::Waker;
 use crate::wire::{FrameBytes, Want};
 
@@ -39,11 +37,11 @@ struct Answers {
 }
 
 impl PayloadCache {
-    /// Answers wants of a release's files out of the source tree. At most `budget` bytes of frames are
-    /// kept in memory, the others in a file that has no name. Hosts from 0 to below `hosts` may ask.
-    pub(crate) fn new(source: Root, release: Arc<Release>, budget: usize, hosts: usize) -> Self {
+    /// Answers wants of a release's files. At most `budget` bytes of frames are kept in memory, the others in a
+    /// file that has no name. Hosts from 0 to below `hosts` may ask.
+    pub(super) fn new(supply: Supply, budget: usize, hosts: usize) -> Self {
         Self {
-            supply: Arc::new(Supply::new(source, release)),
+            supply: Arc::new(supply),
             answers: Mutex::default(),
             shelf: Arc::new(Shelf::new(budget, hosts)),
         }

@@ -28,7 +28,7 @@ pub struct Source {
     notes: Vec<String>,
     /// What was left out of the scan.
     filter: Filter,
-    trace: Trace,
+    trace: Arc<Trace>,
 }
 
 impl Source {
@@ -50,6 +50,11 @@ impl Source {
     /// The release, ready to be given out.
     pub(crate) fn shared(&self) -> Arc<Release> {
         Arc::clone(&self.release)
+    }
+
+    /// What the scan saw.
+    pub(super) fn trace(&self) -> Arc<Trace> {
+        Arc::clone(&self.trace)
     }
 
     /// The directory, open.
@@ -185,7 +190,7 @@ impl Source {
             release: Arc::new(release),
             notes,
             directory,
-            trace: scan.trace(),
+            trace: Arc::new(scan.trace()),
             filter,
         })
     }

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use rayon::prelude::*;
@@ -25,9 +24,7 @@ pub(super) struct LargeFile {
     entry: u32,
     file: File,
     size: u64,
-    digest: Digest,
     position: u64,
-    hasher: blake3::Hasher,
     index: Option<Index>,
     /// Memory to read segments into.
     windows: Vec<Vec<u8>>,
@@ -35,18 +32,15 @@ pub(super) struct LargeFile {
 
 impl LargeFile {
     pub(super) fn open(supply: &Supply, ask: &Ask) -> io::Result<Self> {
-        let (path, size, digest) = supply.file(ask.entry);
+        let (path, size, _) = supply.file(ask.entry);
         let file = supply.open(path, size)?;
         let index = ask.basis.as_ref().and_then(index_of);
         let index = index.filter(|index| is_worthwhile(index, &file, size));
-        let hasher = blake3::Hasher::new();
         Ok(Self {
             entry: ask.entry,
             file,
             size,
-            digest,
             position: 0,
-            hasher,
             index,
             windows: Vec::new(),
         })
@@ -69,14 +63,12 @@ impl LargeFile {
             return self.failed(supply, unit);
         };
         for segment in &mut read {
-            let content = segment.content();
-            self.hasher.update_rayon(content);
-            self.position += content.len() as u64;
-            let window = segment.window.as_mut().map(|(window, _)| window);
-            self.windows.extend(window.map(std::mem::take));
+            self.position += segment.length as u64;
+            self.windows
+                .extend(segment.window.as_mut().map(std::mem::take));
         }
         let ends = self.position == self.size;
-        if ends && !self.is_as_scanned() {
+        if ends && !supply.is_as_scanned(self.entry, &self.file, || self.digest()) {
             return self.failed(supply, unit);
         }
         let mut frames = joined(read);
@@ -93,11 +85,17 @@ impl LargeFile {
             .collect()
     }
 
-    /// Was the whole of it read, and was it what the manifest says? One byte more shows that the file
-    /// has grown.
-    fn is_as_scanned(&self) -> bool {
-        let at_end = matches!(self.file.read_at(&mut [0], self.size), Ok(0));
-        at_end && Digest::from(self.hasher.finalize()) == self.digest
+    /// What there is in it now; `None` if it can't be read, or has grown.
+    fn digest(&self) -> Option<Digest> {
+        let mut hasher = blake3::Hasher::new();
+        let mut piece = vec![0; SEGMENT as usize];
+        for start in (0..self.size).step_by(SEGMENT as usize) {
+            let piece = &mut piece[..SEGMENT.min(self.size - start) as usize];
+            self.file.read_exact_at(piece, start).ok()?;
+            hasher.update_rayon(piece);
+        }
+        let has_grown = self.file.read_at(&mut [0], self.size).ok()? > 0;
+        (!has_grown).then(|| hasher.finalize().into())
     }
 
     /// Reads a segment to where it is sent from.
@@ -131,13 +129,13 @@ impl LargeFile {
         self.file.read_exact_at(&mut window, from)?;
         let part = (start - from) as usize..(start - from) as usize + length;
         let mut ops = Vec::with_capacity(16);
-        index.diff(&window, part.clone(), &mut ops);
+        index.diff(&window, part, &mut ops);
         let mut frame = PayloadBuilder::default();
         let flags = self.flags(start + length as u64);
         frame.push(self.entry, flags, &ops);
         Ok(Segment {
             frame,
-            window: Some((window, part)),
+            window: Some(window),
             length,
         })
     }
@@ -154,20 +152,12 @@ impl LargeFile {
 /// A segment that was read, and what is to be sent of it.
 struct Segment {
     frame: PayloadBuilder,
-    /// The segment within what lies around it, where it was compared. Else it is the end of the frame.
-    window: Option<(Vec<u8>, Range<usize>)>,
+    /// What it was read into, where it was compared. Else it is the end of the frame.
+    window: Option<Vec<u8>>,
     length: usize,
 }
 
 impl Segment {
-    /// All of it.
-    fn content(&self) -> &[u8] {
-        match &self.window {
-            Some((window, part)) => &window[part.clone()],
-            None => self.news(),
-        }
-    }
-
     /// What is sent, its head apart where it is sent whole.
     fn news(&self) -> &[u8] {
         let raw = self.frame.raw();
