@@ -1,5 +1,6 @@
 //! Asking for what is lacking: unit by unit, with signatures of the old files.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -27,6 +28,14 @@ pub(super) struct Lacking {
     pub(super) entry: u32,
     /// The file of the tree that a delta may refer to.
     pub(super) basis: Option<u32>,
+}
+
+/// Pieces of an old file that are signed at the same time: this bounds memory where processors are many.
+const AT_ONCE: usize = 8;
+
+thread_local! {
+    /// What this thread reads pieces into.
+    static PIECE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Bytes of wants that may be on their way. Half of what the controller allows, so that a single large
@@ -108,7 +117,10 @@ impl Asker {
         };
         let blocks = Blocks::of(size).filter(|&blocks| pays(blocks, new_size))?;
         let file = self.root.file(&found.path).ok()?;
-        let signature = signature(&file, blocks, self.root.effort()).ok()?;
+        let signature = signature(&file, blocks, self.root.effort(), || {
+            self.window.is_closed()
+        })
+        .ok()?;
         Some(Basis { size, signature })
     }
 }
@@ -125,28 +137,45 @@ fn pays(blocks: Blocks, new_size: u64) -> bool {
     (Signature::size_for(blocks) as u64) < new_size
 }
 
-/// Reads and signs pieces in parallel; that of a small file is one.
-fn signature(file: &File, blocks: Blocks, effort: &Effort) -> io::Result<Vec<u8>> {
-    let size = blocks.basis_size();
-    let length = Signature::piece_length(blocks) as u64;
-    let sign = |buffer: &mut Vec<u8>, number: u64| {
-        let start = number * length;
-        buffer.resize(length.min(size - start) as usize, 0);
-        file.read_exact_at(buffer, start)?;
-        effort.add(buffer.len() as u64);
-        Ok(Signature::of_piece(buffer, blocks))
+/// Reads and signs a few pieces at a time, in parallel, as long as anybody wants them.
+fn signature(
+    file: &File,
+    blocks: Blocks,
+    effort: &Effort,
+    is_over: impl Fn() -> bool,
+) -> io::Result<Vec<u8>> {
+    let (size, length) = (blocks.basis_size(), Signature::piece_length(blocks) as u64);
+    let sign = |start: u64| {
+        PIECE.with_borrow_mut(|piece| {
+            piece.resize(length.min(size - start) as usize, 0);
+            file.read_exact_at(piece, start)?;
+            effort.add(piece.len() as u64);
+            Ok(Signature::of_piece(piece, blocks))
+        })
     };
     if size <= length {
-        return sign(&mut Vec::new(), 0);
+        return sign(0);
     }
-    let pieces = (0..size.div_ceil(length)).into_par_iter();
-    let signed: io::Result<Vec<Vec<u8>>> = pieces.map_init(Vec::new, sign).collect();
-    Ok(signed?.concat())
+    let mut signed = Vec::with_capacity(Signature::size_for(blocks));
+    let mut starts = (0..size.div_ceil(length)).map(|number| number * length);
+    loop {
+        let lot: Vec<u64> = starts.by_ref().take(AT_ONCE).collect();
+        if lot.is_empty() {
+            return Ok(signed);
+        }
+        if is_over() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let sums: io::Result<Vec<Vec<u8>>> = lot.into_par_iter().map(sign).collect();
+        signed.extend(sums?.into_iter().flatten());
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::io::Write;
 
     use super::*;
 
@@ -164,5 +193,20 @@ mod tests {
         assert!(!pays(1 << 30, 1 << 18));
         assert!(!pays(1024, 18));
         assert!(!pays(Blocks::MAX_BASIS, 1 << 20));
+    }
+    #[test]
+    fn a_file_of_several_pieces_is_signed_as_a_whole() {
+        let mut noise = vec![0; 20 * (1 << 20) + 12_345];
+        blake3::Hasher::new().finalize_xof().fill(&mut noise);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&noise).unwrap();
+        let blocks = Blocks::of(noise.len() as u64).unwrap();
+        let effort = Effort::default();
+        let signed = signature(&file, blocks, &effort, || false).unwrap();
+        assert!(signed == Signature::of_piece(&noise, blocks));
+        assert_eq!(effort.total(), noise.len() as u64);
+        assert!(signature(&file, blocks, &effort, || true).is_err());
+        file.set_len(noise.len() as u64 - 1).unwrap();
+        assert!(signature(&file, blocks, &effort, || false).is_err());
     }
 }

@@ -75,6 +75,11 @@ impl Budget {
         self.freed.notify_all();
     }
 
+    /// Is the session over?
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

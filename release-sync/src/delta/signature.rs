@@ -57,7 +57,8 @@ impl Signature {
         (Self::PIECE / batch).max(1) * batch
     }
 
-    /// Signs a piece of a basis, for the wire. The pieces' bytes, one after the other, are those of the signature.
+    /// Signs a piece of a basis, for the wire. The pieces' bytes, one after the other, are those of the signature,
+    /// if all pieces but the last are whole blocks.
     pub(crate) fn of_piece(piece: &[u8], blocks: Blocks) -> Vec<u8> {
         let size = sum_size(blocks);
         let sums = sums(piece, blocks);

@@ -27,12 +27,13 @@ impl Trace {
     /// Is an open file still as the scan saw the manifest's entry of that number? What was read of it before this
     /// is then what the scan has the digest of, as far as a scan can trust what it knows of a file: a later change
     /// has another ctime, since scans leave the tick of a change before they read.
-    pub(crate) fn is_still(&self, number: usize, path: &RelPath, file: &File) -> bool {
+    pub(crate) fn is_still(&self, number: usize, file: &File) -> bool {
         let Ok((stat, _)) = stat_fd(file) else {
             return false;
         };
-        let found = Found::new(path.clone(), &stat, &[]);
-        self.0.get(number) == Some(&print(&found))
+        // Where it is does not matter.
+        let found = Found::new(RelPath::root(), &stat, &[]);
+        self.0.get(number) == Some(&print_with(&found, Some(found.stamp)))
     }
 
     /// An entry that `scan` saw otherwise; `entries` are those of the manifest that was made when the trace
@@ -74,12 +75,17 @@ fn is_other_content(found: &Found, entry: &Entry) -> bool {
 }
 
 fn print(found: &Found) -> u64 {
+    // Making `.release` moves the root's ctime, which says nothing about the tree.
+    let is_root = found.path == RelPath::root();
+    print_with(found, (!is_root).then_some(found.stamp))
+}
+
+fn print_with(found: &Found, stamp_of_it: Option<Stamp>) -> u64 {
     let mut hasher = DefaultHasher::new();
     (found.mode, found.uid, found.gid).hash(&mut hasher);
     time(found.mtime).hash(&mut hasher);
-    // Making `.release` moves the root's ctime, which says nothing about the tree.
-    if found.path != RelPath::root() {
-        stamp(found.stamp).hash(&mut hasher);
+    if let Some(it) = stamp_of_it {
+        stamp(it).hash(&mut hasher);
     }
     match &found.kind {
         FoundKind::Directory => 0u8.hash(&mut hasher),
@@ -105,25 +111,32 @@ mod tests {
     use super::*;
     use crate::filter::Filter;
     use crate::scan::testing::{Tree, path};
-    use crate::scan::{ScanOptions, scan_tree};
+    use crate::scan::{Names, ScanOptions, scan_tree};
 
     #[test]
     fn a_file_is_no_longer_what_was_seen_once_it_was_edited() {
         let tree = Tree::new();
+        // Not carried by a manifest, and so no part of its numbers.
+        tree.fifo(b"a fifo");
         tree.write(b"file", "old");
+        tree.write(b"other", "old");
         let filter = Filter::none();
         let scan = scan_tree(&tree.root(), &ScanOptions::new(&filter)).unwrap();
         let trace = scan.trace();
-        let number = scan.found.iter().position(|it| it.path == path("file"));
-        let is_still = || {
-            let file = File::open(tree.at(b"file")).unwrap();
-            trace.is_still(number.unwrap(), &path("file"), &file)
+        let manifest = scan.manifest(&Names::system(true)).unwrap();
+        let number = |name| {
+            let mut entries = manifest.entries().iter();
+            entries.position(|it| it.path == path(name)).unwrap()
         };
-        assert!(is_still());
+        let open = |name: &str| File::open(tree.at(name.as_bytes())).unwrap();
+        let is_still = |name| trace.is_still(number(name), &open(name));
+        assert!(is_still("file") && is_still("other"));
+        assert!(!trace.is_still(number("file"), &open("other")));
+        assert!(!trace.is_still(manifest.entries().len(), &open("file")));
         let file = File::options().write(true).open(tree.at(b"file")).unwrap();
         let time = file.metadata().unwrap().modified().unwrap();
         std::fs::write(tree.at(b"file"), "new").unwrap();
         file.set_modified(time).unwrap();
-        assert!(!is_still());
+        assert!(!is_still("file") && is_still("other"));
     }
 }

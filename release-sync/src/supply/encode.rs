@@ -125,16 +125,11 @@ impl Supply {
         (&entry.path, size, digest)
     }
 
-    /// Is a file that was just read still what was scanned? Its host has the last word: it finds out the digest of
-    /// what came. Here that is done only where the file was touched since, so as to name it.
-    fn is_as_scanned(
-        &self,
-        entry: u32,
-        file: &File,
-        digest: impl FnOnce() -> Option<Digest>,
-    ) -> bool {
-        let (path, _, scanned) = self.file(entry);
-        self.trace.is_still(entry as usize, path, file) || digest() == Some(scanned)
+    /// Was a file not touched since the scan? What was read of it before this was asked is then what was scanned.
+    /// Hosts have the last word: they find out the digest of what came. Here it is found out only where a file
+    /// was touched, so as to name it.
+    fn is_untouched(&self, entry: u32, file: &File) -> bool {
+        self.trace.is_still(entry as usize, file)
     }
 
     fn changed(&self, path: &RelPath) {
@@ -241,14 +236,12 @@ impl Encoder {
 
     /// Reads a file, and appends ops where it is not to be sent as it is. `content` is room for it.
     fn small_file(&self, ask: &Ask, content: &mut Vec<u8>, ops: &mut Vec<u8>) -> SmallFile {
-        let (path, size, _) = self.supply.file(ask.entry);
+        let (path, size, digest) = self.supply.file(ask.entry);
         let read = self.supply.open(path, size).and_then(|file| {
             read_whole(&file, size, content)?;
-            Ok(file)
+            Ok(content.len() as u64 == size && self.supply.is_untouched(ask.entry, &file))
         });
-        let digest = || Some(Digest::of(content));
-        let is_good = content.len() as u64 == size
-            && read.is_ok_and(|file| self.supply.is_as_scanned(ask.entry, &file, digest));
+        let is_good = read.is_ok_and(|is_untouched| is_untouched || Digest::of(content) == digest);
         if !is_good {
             self.supply.changed(path);
             return SmallFile::Ops(PartFlags::Failed);

@@ -77,11 +77,16 @@ pub(crate) struct FrameBytes {
 }
 
 impl FrameBytes {
-    /// The frame whose head and body end this memory. `room` of it was left before the body, for heads: the
-    /// frame's, and what the body begins with.
-    pub(super) fn around(kind: FrameKind, mut memory: Vec<u8>, room: usize, head: &[u8]) -> Self {
-        let at = room - head.len();
-        memory[at..room].copy_from_slice(head);
+    /// Puts a frame's header, and what its body begins with, before the rest of the body. That lies in `memory`
+    /// behind `reserved` bytes, which must be enough for both.
+    pub(super) fn around(
+        kind: FrameKind,
+        mut memory: Vec<u8>,
+        reserved: usize,
+        head: &[u8],
+    ) -> Self {
+        let at = reserved - head.len();
+        memory[at..reserved].copy_from_slice(head);
         let start = at - HEADER;
         let header = Frame::header(kind, memory.len() - at);
         memory[start..at].copy_from_slice(&header);

@@ -197,7 +197,7 @@ impl PayloadBuilder {
         let head = head(false);
         let mut memory = std::mem::take(self).memory;
         // Frames wait to be sent: with no more memory than they need.
-        if memory.capacity() > memory.len() + memory.len() / 4 {
+        if memory.capacity() > memory.len() + memory.len() / 16 {
             memory = memory.clone();
         }
         FrameBytes::around(FrameKind::Payload, memory, Self::HEADS, &head)

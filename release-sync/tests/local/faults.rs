@@ -68,7 +68,7 @@ fn a_source_that_changes_is_named_and_nothing_is_committed() {
         ("f7", |at| write(at.join("f7"), noise(7, 2_001))),
         ("f7", |at| write(at.join("f7"), "shorter")),
         ("f7", |at| std::fs::remove_file(at.join("f7")).unwrap()),
-        ("large", |at| write(at.join("large"), noise(4, 2 << 20))),
+        ("large", |at| write(at.join("large"), noise(4, 6 << 20))),
         ("large", |at| write(at.join("large"), noise(3, 1 << 20))),
     ];
     for (number, (name, change)) in changes.iter().enumerate() {
@@ -76,7 +76,7 @@ fn a_source_that_changes_is_named_and_nothing_is_committed() {
         for file in 0..20 {
             write(from.join(format!("f{file}")), noise(file, 2_000));
         }
-        write(from.join("large"), noise(3, 2 << 20));
+        write(from.join("large"), noise(3, 6 << 20));
         let host = local(&scratch.at(&format!("host{number}")));
         push_one(&old, &host, options(), 1);
         let before = tree(&host.destination);
@@ -95,6 +95,29 @@ fn a_source_that_changes_is_named_and_nothing_is_committed() {
         assert_same(&tree(&from), &tree(&host.destination));
         assert_tidy(&host.destination);
     }
+}
+
+#[test]
+fn a_source_that_was_only_touched_is_given_out() {
+    let scratch = Scratch::new();
+    let from = scratch.directory("source");
+    let host = local(&scratch.at("host"));
+    write(from.join("small"), "old");
+    write(from.join("edited"), noise(1, 6 << 20));
+    push_one(&from, &host, options(), 1);
+    write(from.join("small"), "new");
+    write(
+        from.join("edited"),
+        [&noise(1, 6 << 20)[..], b"more"].concat(),
+    );
+    write(from.join("large"), noise(2, 6 << 20));
+    let scanned = source(&from);
+    for name in ["small", "edited", "large"] {
+        std::fs::hard_link(from.join(name), scratch.at(name)).unwrap();
+    }
+    let mut report = push(&scanned, vec![host.clone()], options(), 2);
+    assert_ended(&report.hosts.remove(0), Outcome::Committed);
+    assert_same(&tree(&from), &tree(&host.destination));
 }
 
 #[test]

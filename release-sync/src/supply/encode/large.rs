@@ -1,5 +1,6 @@
 //! A large file's answer: segments that are read, searched and compressed in parallel.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -18,6 +19,11 @@ const SEGMENT: u64 = 960 << 10;
 /// Segments of a large file that are encoded at the same time.
 const BATCH: u64 = 4;
 
+thread_local! {
+    /// What this thread reads segments into that it compares.
+    static WINDOW: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A file that is sent in segments.
 #[derive(Debug)]
 pub(super) struct LargeFile {
@@ -26,8 +32,8 @@ pub(super) struct LargeFile {
     size: u64,
     position: u64,
     index: Option<Index>,
-    /// Memory to read segments into.
-    windows: Vec<Vec<u8>>,
+    /// Of what was read, where the file was touched since the scan.
+    hasher: Option<blake3::Hasher>,
 }
 
 impl LargeFile {
@@ -36,39 +42,38 @@ impl LargeFile {
         let file = supply.open(path, size)?;
         let index = ask.basis.as_ref().and_then(index_of);
         let index = index.filter(|index| is_worthwhile(index, &file, size));
+        let is_touched = !supply.is_untouched(ask.entry, &file);
         Ok(Self {
             entry: ask.entry,
             file,
             size,
             position: 0,
             index,
-            windows: Vec::new(),
+            hasher: is_touched.then(blake3::Hasher::new),
         })
     }
 
     pub(super) fn next(&mut self, supply: &Supply, unit: u32) -> Vec<Encoded> {
         let starts = (0..BATCH).map(|n| self.position + n * SEGMENT);
         let segments: Vec<u64> = starts.filter(|&start| start < self.size).collect();
-        let mut windows = std::mem::take(&mut self.windows);
-        windows.resize_with(segments.len(), Vec::new);
         let read: io::Result<Vec<_>> = segments
             .par_iter()
-            .zip(windows)
-            .map(|(&start, window)| match &self.index {
-                Some(index) => self.compare(index, start, window),
+            .map(|&start| match &self.index {
+                Some(index) => self.compare(index, start),
                 None => self.copy(start),
             })
             .collect();
-        let Ok(mut read) = read else {
+        let Ok(read) = read else {
             return self.failed(supply, unit);
         };
-        for segment in &mut read {
+        for segment in &read {
             self.position += segment.length as u64;
-            self.windows
-                .extend(segment.window.as_mut().map(std::mem::take));
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update_rayon(segment.content());
+            }
         }
         let ends = self.position == self.size;
-        if ends && !supply.is_as_scanned(self.entry, &self.file, || self.digest()) {
+        if ends && !self.is_as_scanned(supply) {
             return self.failed(supply, unit);
         }
         let mut frames = joined(read);
@@ -85,17 +90,31 @@ impl LargeFile {
             .collect()
     }
 
-    /// What there is in it now; `None` if it can't be read, or has grown.
-    fn digest(&self) -> Option<Digest> {
+    /// Is it, now that all of it was read, what the manifest says?
+    fn is_as_scanned(&self, supply: &Supply) -> bool {
+        if self.hasher.is_none() && supply.is_untouched(self.entry, &self.file) {
+            return true;
+        }
+        let has_its_size = self.file.metadata().is_ok_and(|now| now.len() == self.size);
+        let digest = || match &self.hasher {
+            Some(hasher) => Some(hasher.finalize().into()),
+            // Touched while it was being read: that need not have been its content.
+            None => self.digest(supply).ok(),
+        };
+        has_its_size && digest() == Some(supply.file(self.entry).2)
+    }
+
+    /// What there is in it now.
+    fn digest(&self, supply: &Supply) -> io::Result<Digest> {
         let mut hasher = blake3::Hasher::new();
         let mut piece = vec![0; SEGMENT as usize];
         for start in (0..self.size).step_by(SEGMENT as usize) {
             let piece = &mut piece[..SEGMENT.min(self.size - start) as usize];
-            self.file.read_exact_at(piece, start).ok()?;
+            self.file.read_exact_at(piece, start)?;
             hasher.update_rayon(piece);
+            supply.source.effort().add(piece.len() as u64);
         }
-        let has_grown = self.file.read_at(&mut [0], self.size).ok()? > 0;
-        (!has_grown).then(|| hasher.finalize().into())
+        Ok(hasher.finalize().into())
     }
 
     /// Reads a segment to where it is sent from.
@@ -107,8 +126,8 @@ impl LargeFile {
         self.file.read_exact_at(room, start)?;
         Ok(Segment {
             frame,
-            window: None,
             length,
+            compared: None,
         })
     }
 
@@ -120,23 +139,27 @@ impl LargeFile {
     }
 
     /// Searches a segment for what the old file has.
-    fn compare(&self, index: &Index, start: u64, mut window: Vec<u8>) -> io::Result<Segment> {
+    fn compare(&self, index: &Index, start: u64) -> io::Result<Segment> {
         let length = SEGMENT.min(self.size - start) as usize;
         let margin = index.margin() as u64;
         let from = start.saturating_sub(margin);
         let to = (start + length as u64 + margin).min(self.size);
-        window.resize((to - from) as usize, 0);
-        self.file.read_exact_at(&mut window, from)?;
         let part = (start - from) as usize..(start - from) as usize + length;
         let mut ops = Vec::with_capacity(16);
-        index.diff(&window, part, &mut ops);
+        let content = WINDOW.with_borrow_mut(|window| {
+            window.resize((to - from) as usize, 0);
+            self.file.read_exact_at(window, from)?;
+            index.diff(window, part.clone(), &mut ops);
+            let hashed = self.hasher.as_ref().map(|_| window[part].to_vec());
+            io::Result::Ok(hashed.unwrap_or_default())
+        })?;
         let mut frame = PayloadBuilder::default();
         let flags = self.flags(start + length as u64);
         frame.push(self.entry, flags, &ops);
         Ok(Segment {
             frame,
-            window: Some(window),
             length,
+            compared: Some(content),
         })
     }
 
@@ -152,16 +175,21 @@ impl LargeFile {
 /// A segment that was read, and what is to be sent of it.
 struct Segment {
     frame: PayloadBuilder,
-    /// What it was read into, where it was compared. Else it is the end of the frame.
-    window: Option<Vec<u8>>,
     length: usize,
+    /// All of it, for hashing, where it was compared and is to be hashed. Else it is the end of the frame.
+    compared: Option<Vec<u8>>,
 }
 
 impl Segment {
+    /// All of it.
+    fn content(&self) -> &[u8] {
+        self.compared.as_deref().unwrap_or_else(|| self.news())
+    }
+
     /// What is sent, its head apart where it is sent whole.
     fn news(&self) -> &[u8] {
         let raw = self.frame.raw();
-        match self.window {
+        match self.compared {
             Some(_) => raw,
             None => &raw[raw.len() - self.length..],
         }
@@ -173,9 +201,9 @@ impl Segment {
 fn joined(segments: Vec<Segment>) -> Vec<Segment> {
     let mut frames: Vec<Segment> = Vec::with_capacity(segments.len());
     for segment in segments {
-        let open = frames
-            .last_mut()
-            .filter(|open| segment.window.is_some() && open.frame.room() >= segment.frame.length());
+        let open = frames.last_mut().filter(|open| {
+            segment.compared.is_some() && open.frame.room() >= segment.frame.length()
+        });
         match open {
             Some(open) => open.frame.append(&segment.frame),
             None => frames.push(segment),

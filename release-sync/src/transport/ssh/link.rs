@@ -25,7 +25,7 @@ use crate::{Cancel, Error, SshOptions, SshTarget};
 pub(super) struct Link {
     way: Way,
     meter: Meter,
-    /// Has the host's server begun to send without delay, as it does for a command?
+    /// Is the log-in over? For a command, the host's server sends without delay.
     is_prompt: AtomicBool,
     /// Was it ended by a cancellation?
     is_cut: AtomicBool,
@@ -263,15 +263,17 @@ mod tests {
             let mut left = 8;
             while left > 0 {
                 match link.receive(link.as_fd(), &mut [MaybeUninit::uninit(); 64]) {
+                    Ok(0) => panic!("the other thread has ended"),
                     Ok(count) => left -= count,
                     Err(_) => drop(sleep_on((link.as_fd(), PollFlags::IN), NOTICE).unwrap()),
                 }
             }
             start.elapsed()
         };
-        // Linux waits for 40 ms, once it takes a connection for a conversation.
-        let mut times: Vec<Duration> = (0..15).map(|_| exchange()).collect();
-        times.sort();
-        assert!(times[7] < Duration::from_millis(20), "{times:?}");
+        // Once it takes a connection for a conversation, Linux waits for 40 ms, each time. The quickest counts: so
+        // it does not matter what else the machine does.
+        let times: Vec<Duration> = (0..15).map(|_| exchange()).collect();
+        let quickest = times[5..].iter().min().unwrap();
+        assert!(*quickest < Duration::from_millis(30), "{times:?}");
     }
 }
