@@ -98,7 +98,7 @@ impl LargeFile {
         let has_its_size = self.file.metadata().is_ok_and(|now| now.len() == self.size);
         let digest = || match &self.hasher {
             Some(hasher) => Some(hasher.finalize().into()),
-            // Touched while it was being read: that need not have been its content.
+            // It was touched while it was being read, which need not have changed its content.
             None => self.digest(supply).ok(),
         };
         has_its_size && digest() == Some(supply.file(self.entry).2)
