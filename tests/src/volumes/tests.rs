@@ -1,5 +1,7 @@
 //! What a volume has to be before anything is booted from it.
 
+use std::time::{Duration, Instant};
+
 use super::*;
 
 const SIZE: u64 = 64 << 20;
@@ -13,8 +15,17 @@ fn thaw(folder: &Path) {
     succeed(Command::new("fsfreeze").arg("-u").arg(folder));
 }
 
-fn is_loop_in_use(device: &Path) -> bool {
-    loops::all().iter().any(|(path, _)| path == device)
+/// Waits until no loop device has an image in this folder. The number of a device would not tell: it is the
+/// next test's as soon as it is free. And the kernel lets go a moment after a mount has gone.
+fn wait_until_no_image_is_in_use(folder: &Path) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while let Some(left) = loops::all()
+        .iter()
+        .find(|(_, image)| image.starts_with(folder))
+    {
+        assert!(Instant::now() < end, "still in use: {left:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
@@ -59,11 +70,10 @@ fn an_attached_volume_is_found_by_its_serial() {
     succeed(Command::new("mount").arg(&node).arg(point.path()));
     assert!(point.path().join("lost+found").exists());
     // Detached like a disk that is pulled out: whatever is mounted.
-    let device = volumes.device("vol-0a1b").unwrap();
     volumes.detach("vol-0a1b");
     assert!(!point.path().join("lost+found").exists());
     assert!(!block.exists() && !node.exists());
-    assert!(!is_loop_in_use(&device));
+    wait_until_no_image_is_in_use(&volumes.image("vol-0a1b"));
     assert_eq!(volumes.device("vol-0a1b"), None);
 }
 
@@ -126,10 +136,10 @@ fn nothing_is_left_of_a_place_even_frozen() {
         volumes.create("vol-1", size, content);
         let source = volumes.mount("vol-1");
         write_and_freeze(&source, "x");
-        let device = volumes.device("vol-1").unwrap();
+        let folder = volumes.0.folder.path().to_owned();
         drop(volumes);
         assert!(!source.exists());
-        assert!(!is_loop_in_use(&device));
+        wait_until_no_image_is_in_use(&folder);
     }
 }
 
@@ -139,7 +149,6 @@ fn the_next_run_sweeps_what_a_killed_one_left() {
     volumes.create("vol-1", SIZE, Content::Ext4);
     let source = volumes.mount("vol-1");
     fs::write(source.join("file"), "x").unwrap();
-    let device = volumes.device("vol-1").unwrap();
     let folder = volumes.0.folder.path().to_owned();
     // Another run leaves what is in use alone.
     drop(Volumes::new());
@@ -148,7 +157,7 @@ fn the_next_run_sweeps_what_a_killed_one_left() {
     flock(&volumes.0._alive, FlockOperation::Unlock).unwrap();
     drop(Volumes::new());
     assert!(!folder.exists());
-    assert!(!is_loop_in_use(&device));
+    wait_until_no_image_is_in_use(&folder);
     // This one's own end has nothing left to do, and must not end what has the device now.
     std::mem::forget(volumes);
 }
