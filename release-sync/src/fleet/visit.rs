@@ -68,7 +68,7 @@ impl<'a> Visit<'a> {
     ) -> Result<(), Error> {
         let Run {
             options,
-            agents,
+            means,
             cancel,
             awaited,
             pace,
@@ -80,7 +80,7 @@ impl<'a> Visit<'a> {
         let mut session =
             Controller::new(goal.clone(), begin, Patience::of(options), Instant::now());
         let opening = session.opening();
-        let reached = reach::reach(self.host, options, agents, &opening, cancel)?;
+        let reached = reach::reach(self.host, options, means, &opening, cancel)?;
         if let Some(text) = reached.remark() {
             self.remark(findings, text);
         }
