@@ -36,7 +36,8 @@ pub(super) struct Findings {
     /// What it claimed to be when it was first heard of.
     had: Option<ReleaseId>,
     items: Vec<Item>,
-    planned: Option<Planned>,
+    /// What a push would do, and why it would be refused.
+    planned: Option<(Planned, Option<Error>)>,
     pub(super) unchanged: bool,
     committing: bool,
     settled: Option<Settled>,
@@ -127,7 +128,7 @@ impl<'a> Visit<'a> {
                 findings.have = Some(have);
             }
             Step::Items(items) => findings.items.extend(items),
-            Step::Planned(planned) => findings.planned = Some(planned),
+            Step::Planned(planned, refused) => findings.planned = Some((planned, refused)),
             Step::Progress { files, bytes } => {
                 let (files_wanted, bytes_wanted) = session.wanted();
                 self.run.monitor.event(Event::Progress {
