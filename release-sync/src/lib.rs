@@ -98,7 +98,8 @@
 //! ```
 //!
 //! A [`Generation`] numbers the runs. A host refuses one that is lower than the last that it has seen, so
-//! that a slow old run can't overwrite a new one. Keep the last number somewhere, and add one.
+//! that a slow old run can't overwrite a new one; and the last one itself with another release, since one
+//! number means one release. Keep the last number somewhere, and add one.
 //!
 //! # What to expect
 //!

@@ -29,7 +29,7 @@ pub(crate) use pipe::PipeTransport;
 #[cfg(all(test, feature = "ssh"))]
 pub(crate) use ssh::rig as ssh_rig;
 #[cfg(feature = "ssh")]
-pub(crate) use ssh::{SshSession, SshTransport};
+pub(crate) use ssh::{Newcomers, SshSession, SshTransport};
 pub(crate) use streams::over_streams;
 pub(crate) use text::harmless;
 pub(crate) use waker::Waker;

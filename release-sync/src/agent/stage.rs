@@ -399,11 +399,13 @@ fn check_deletions(plan: &Plan, limit: Option<u64>) -> Result<(), Failure> {
     }
 }
 
-fn describe(obstacle: &Obstacle) -> String {
-    match obstacle {
+/// Why an entry can't be put in place; short enough for a message.
+pub(super) fn describe(obstacle: &Obstacle) -> String {
+    let reason = match obstacle {
         Obstacle::Mount(mount) => format!("it lies in the mount at `{mount}`"),
         Obstacle::Directory => {
             String::from("a directory is in its way, with something in it that is to stay")
         }
-    }
+    };
+    reason.chars().take(500).collect()
 }

@@ -180,7 +180,11 @@ impl Controller {
         if !matches!(self.goal, Goal::Plan(_)) {
             return Err(broken("it planned what it was to do"));
         }
-        self.steps.push_back(Step::Planned(planned));
+        let refused = match planned.refused {
+            0 => None,
+            count => Some(self.refused(count)),
+        };
+        self.steps.push_back(Step::Planned(planned, refused));
         self.part();
         Ok(())
     }
@@ -230,7 +234,7 @@ impl Controller {
 
     fn refused(&self, count: u64) -> Error {
         let entries = match &self.goal {
-            Goal::Push(release) => release.manifest.entries(),
+            Goal::Push(release) | Goal::Plan(release) => release.manifest.entries(),
             _ => &[],
         };
         let first = self.refusals.first();
