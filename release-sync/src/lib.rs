@@ -174,6 +174,8 @@ mod session;
 mod store;
 #[cfg(feature = "fs")]
 mod supply;
+#[cfg(test)]
+mod testing;
 #[cfg(feature = "fs")]
 mod transport;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]
