@@ -151,6 +151,9 @@ mod error;
 mod filter;
 #[cfg(feature = "ssh")]
 mod fleet;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(feature = "fs")]
 mod hold;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]
