@@ -152,6 +152,9 @@ mod error;
 mod filter;
 #[cfg(feature = "ssh")]
 mod fleet;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(feature = "fs")]
 mod hold;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]
@@ -175,6 +178,8 @@ mod session;
 mod store;
 #[cfg(feature = "fs")]
 mod supply;
+#[cfg(test)]
+mod testing;
 #[cfg(feature = "fs")]
 mod transport;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]

@@ -281,6 +281,13 @@ fn messages_out_of_their_turn_are_refused() {
     undo.handle_bytes(&[greeting(), welcome(), have(0)].concat(), Instant::now())
         .unwrap();
     assert_refused(&mut undo, &asking(0, &[1], 0));
+    // A plan that ends without its numbers would look like one by which nothing changes.
+    for release_of in [release().id, other()] {
+        let mut plan = controller(Goal::Plan(release()));
+        plan.handle_bytes(&[greeting(), welcome(), have(0)].concat(), Instant::now())
+            .unwrap();
+        assert_refused(&mut plan, &staged(release_of, 0));
+    }
 }
 
 /// Root can set owners, so a tree in which they differ is not the release; nor is one that says so.

@@ -28,6 +28,8 @@ mod run;
 mod tests;
 
 pub(crate) use channel::SshTransport;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use known_hosts::fuzz;
 pub(crate) use known_hosts::Newcomers;
 pub(crate) use run::Output;
 

@@ -212,16 +212,19 @@ impl Controller {
             self.abort();
             return Err(self.refused(staged.refused));
         }
-        match (&self.goal, self.target) {
-            (Goal::Push(release), _) if staged.release != release.id => {
+        match &self.goal {
+            Goal::Push(release) if staged.release != release.id => {
                 return Err(broken("it staged another release"));
             }
-            (Goal::Undo { to: Some(to), .. }, _) if staged.release != *to => {
+            Goal::Undo { to: Some(to), .. } if staged.release != *to => {
                 let (kept, wanted) = (staged.release, *to);
                 self.abort();
                 return Err(Error::OtherUndo { kept, wanted });
             }
-            _ => self.target = Some(staged.release),
+            Goal::Push(_) | Goal::Undo { .. } => self.target = Some(staged.release),
+            Goal::Await | Goal::Inspect | Goal::Plan(_) => {
+                return Err(broken("it staged what it was only to look at"));
+            }
         }
         self.counts.files_deleted = staged.deletions;
         self.counts.literal_bytes = staged.literal_bytes;

@@ -1,5 +1,8 @@
 //! The file of known host keys, in OpenSSH's format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
