@@ -28,9 +28,9 @@ mod run;
 mod tests;
 
 pub(crate) use channel::SshTransport;
+pub(crate) use known_hosts::Newcomers;
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) use known_hosts::fuzz;
-pub(crate) use known_hosts::Newcomers;
 pub(crate) use run::Output;
 
 use known_hosts::{KnownHosts, Names, Verdict};
