@@ -58,7 +58,13 @@ pub fn run(field: &Field, sides: &[Side], plan: &Plan, tell: &dyn Fn(&str)) -> V
     let warm_up = |side: &Side| {
         tell(&format!("warm-up: {}", side.label()));
         let counted = count(field, side, plan);
-        field.judge(side);
+        let overlooked = field.judge(side);
+        if overlooked > 0 {
+            tell(&format!(
+                "{} has left {overlooked} entries as they were: their sizes and times are equal",
+                side.label()
+            ));
+        }
         Samples {
             side: side.label(),
             who: side.clone(),
@@ -83,7 +89,9 @@ pub fn run(field: &Field, sides: &[Side], plan: &Plan, tell: &dyn Fn(&str)) -> V
             samples.hosts_cpu.push(taken.hosts_cpu);
         }
     }
-    sides.iter().for_each(|side| field.judge(side));
+    for side in sides {
+        field.judge(side);
+    }
     all.rotate_right(plan.runs % sides.len());
     all
 }
