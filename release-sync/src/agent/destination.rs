@@ -79,7 +79,7 @@ impl Destination {
         let filter = claim.filter(&begin, Some(&store))?;
         let scan =
             observe(&begin, Some(&store), &store.tree, &filter).map_err(unusable("scanning it"))?;
-        let observed = scan.manifest(&names).ok().map(Seen::new);
+        let observed = claim.observed(&scan, &names, &store);
         let is_as_claimed = matches!((&observed, &claim.marker), (Some(seen), Some((marker, _)))
             if seen.id == marker.release && !has_strangers(&scan, &begin));
         let listed = match is_as_claimed {
