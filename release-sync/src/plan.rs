@@ -69,6 +69,8 @@ pub(crate) enum Obstacle {
     Mount(RelPath),
     /// A directory is in the way, and what is in it is to stay.
     Directory,
+    /// Something that the tree's listing leaves out is in the way of a directory.
+    Unlisted,
 }
 
 /// How a tree becomes a release.
@@ -129,7 +131,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) manifest: &'a Manifest,
     /// What it is, in [`RelPath`] order.
     pub(crate) tree: &'a [Found],
-    /// Directories in which something stays that the tree's listing leaves out.
+    /// Directories in which something stays that the tree's listing leaves out, in order. One that the
+    /// listing leaves out itself is in the way of whatever the manifest has there.
     pub(crate) holding: &'a [RelPath],
     /// Entries that are other mounts, in order. None lies in another.
     pub(crate) mounts: &'a [RelPath],

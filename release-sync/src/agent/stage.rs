@@ -405,5 +405,6 @@ fn describe(obstacle: &Obstacle) -> String {
         Obstacle::Directory => {
             String::from("a directory is in its way, with something in it that is to stay")
         }
+        Obstacle::Unlisted => String::from("something is in its way that is excluded or protected"),
     }
 }
