@@ -219,7 +219,6 @@ impl Controller {
             }
             _ => self.target = Some(staged.release),
         }
-        self.counts.files_deleted = staged.deletions;
         self.counts.literal_bytes = staged.literal_bytes;
         self.counts.matched_bytes = staged.matched_bytes;
         self.counts.local_bytes = staged.local_bytes;
