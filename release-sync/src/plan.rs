@@ -71,6 +71,8 @@ pub(crate) enum Obstacle {
     Directory,
     /// Something that the tree's listing leaves out is in the way of a directory.
     Unlisted,
+    /// The directory will not let its owner read it, who is not root.
+    Unreadable,
 }
 
 /// How a tree becomes a release.

@@ -406,5 +406,8 @@ fn describe(obstacle: &Obstacle) -> String {
             String::from("a directory is in its way, with something in it that is to stay")
         }
         Obstacle::Unlisted => String::from("something is in its way that is excluded or protected"),
+        Obstacle::Unreadable => String::from(
+            "its owner may not read it, so whoever receives it without being root can't prove what is in it",
+        ),
     }
 }

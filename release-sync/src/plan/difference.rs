@@ -146,8 +146,16 @@ impl Difference<'_> {
                 true => Some(Obstacle::Unlisted),
                 false => Some(Obstacle::Directory),
             },
+            _ if self.is_shut(entry) => Some(Obstacle::Unreadable),
             _ => None,
         }
+    }
+
+    /// A directory that could not be looked into any more, and so never be proven. Root can, and only root
+    /// sets owners.
+    fn is_shut(&self, entry: &Entry) -> bool {
+        let is_root = self.situation.owners.is_some();
+        !is_root && entry.is_directory() && entry.meta.mode & 0o500 != 0o500
     }
 
     /// Files of the tree that share an inode share their attributes, too: one that is to have others

@@ -177,6 +177,35 @@ fn a_closed_directory_may_lie_where_there_is_no_directory_any_more() {
 }
 
 #[test]
+fn a_directory_that_nobody_could_read_again_is_refused_by_name() {
+    let scratch = Scratch::new();
+    let host = nobody(&scratch);
+    let from = scratch.directory("source");
+    write(from.join("a"), "a");
+    push_one(&from, &host, options(), 1);
+    let before = tree(&host.destination);
+    write(from.join("a"), "b");
+    write(from.join("d/f"), "f");
+    for mode in [0o311, 0o400, 0] {
+        chmod(from.join("d"), mode);
+        if !is_root() {
+            // Such a source is none for its owner either.
+            release_sync::scan(&from, &options(), &()).unwrap_err();
+            continue;
+        }
+        match push_one(&from, &host, options(), 2).error {
+            Some(release_sync::Error::Files {
+                count: 1, first, ..
+            }) => assert_eq!(first.as_bytes(), b"d"),
+            other => panic!("{mode:o}: {other:?}"),
+        }
+        assert_same(&before, &tree(&host.destination));
+        let roots = local(&scratch.at("roots"));
+        assert_ended(&push_one(&from, &roots, options(), 2), Outcome::Committed);
+    }
+}
+
+#[test]
 fn a_destination_of_somebody_else_is_refused_as_it_is() {
     let scratch = Scratch::new();
     let host = nobody(&scratch);
