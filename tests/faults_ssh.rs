@@ -64,6 +64,28 @@ fn a_new_host_key_is_written_down_when_asked_for() {
 }
 
 #[test]
+fn what_changes_nothing_writes_no_host_key_down() {
+    let mut scene = scene();
+    let known = scene.rack.known_hosts();
+    scene.cli.set("host_keys", "accept-new");
+    for found in [Some(""), None] {
+        match found {
+            Some(text) => fs::write(&known, text).unwrap(),
+            None => fs::remove_file(&known).unwrap(),
+        }
+        for verb in ["plan", "status", "doctor"] {
+            let output = scene.cli.output(&[verb]);
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(!said.contains("host-key"), "{verb}: {output:?}");
+            assert!(output.status.success(), "{verb}: {output:?}");
+            assert_eq!(fs::read_to_string(&known).ok().as_deref(), found, "{verb}");
+        }
+    }
+    scene.deploy_and_judge();
+    assert_eq!(fs::read_to_string(&known).unwrap().lines().count(), 1);
+}
+
+#[test]
 fn a_key_that_the_host_does_not_know_fails() {
     let mut scene = scene();
     let stranger = release_tests::sshd::Rack::new();

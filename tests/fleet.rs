@@ -299,7 +299,7 @@ fn add_hopeless(field: &mut Field) -> TcpListener {
     let listener = TcpListener::bind("127.0.12.2:0").unwrap();
     field.reach("mute", listener.local_addr().unwrap());
     field.force("mute-command", "exec sleep 1000");
-    let greeting = r"printf '\0RELEASE\4\0'";
+    let greeting = r"printf '\0RELEASE\5\0'";
     field.force("mute-agent", &format!("{greeting}; exec sleep 1000"));
     // It says that it is there, and has done nothing, for ever.
     let working = r"printf '\3\0\0\0\0\13\0'";

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use release_tests::proxy::{Direction, ProxyOptions};
 use release_tests::scene::{Scene, write};
+use release_tests::soak::shift;
 use release_tests::tree;
 
 /// New content of each round: so many files of so many bytes, none of which compress.
@@ -87,7 +88,7 @@ fn of_the_controller_at_any_byte() {
         let before = scene.snapshots();
         let proxy = slow(&mut scene);
         let mut running = scene.cli.start(&[]);
-        let bytes = ROUND * moment / MOMENTS;
+        let bytes = ROUND * moment / MOMENTS + shift(moment, ROUND / MOMENTS);
         assert!(proxy.wait_for(Direction::Up, bytes, Duration::from_secs(60)));
         running.kill();
         running.finish();
@@ -131,7 +132,8 @@ fn of_the_agent_at_any_byte() {
         let before = scene.snapshots();
         let proxy = slow(&mut scene);
         let running = scene.cli.start(&[]);
-        let bytes = ROUND * moment / (MOMENTS + 1);
+        // Before the last moment all would be there, and committed.
+        let bytes = ROUND * moment / (MOMENTS + 1) - shift(moment, ROUND / (MOMENTS + 1));
         assert!(proxy.wait_for(Direction::Up, bytes, Duration::from_secs(60)));
         assert!(scene.host().kill_agents() > 0, "no agent at {bytes} bytes");
         running.finish().assert_failed(1, &["alpha"]);
@@ -173,7 +175,7 @@ fn of_the_agent_while_it_commits() {
         next(&scene, round);
         let mut running = scene.cli.start(&[]);
         assert!(running.wait_for_state("staged"));
-        std::thread::sleep(Duration::from_micros(400 * round));
+        std::thread::sleep(Duration::from_micros(400 * round + shift(round, 400)));
         scene.host().kill_agents();
         let run = running.finish();
         assert!(matches!(run.code, Some(0 | 1 | 3)), "{run:#?}");

@@ -51,6 +51,27 @@ fn the_same_operator_is_told_so_too() {
     scene.deploy_and_judge();
 }
 
+/// Whoever has counted less far is refused, also with the very number that the host has; and a plan knows.
+#[test]
+fn an_operator_elsewhere_who_has_counted_less_is_out_of_date() {
+    let scene = Scene::deployed(20, 20_000);
+    tree::next_release(&scene.source(), 1);
+    let colleague = scene.colleague();
+    let before = scene.snapshots();
+    let plan = colleague.output(&["plan"]);
+    assert_eq!(plan.status.code(), Some(5), "{plan:?}");
+    assert!(
+        String::from_utf8_lossy(&plan.stdout).contains("\"fenced\""),
+        "{plan:?}"
+    );
+    colleague
+        .deploy()
+        .assert_failed(5, &["alpha", "generation 1"]);
+    scene.assert_unchanged(&before);
+    colleague.deploy().assert_proven();
+    scene.judge();
+}
+
 /// Two that start at the same moment: one of them, or one after the other, never a mixture.
 #[test]
 fn a_photo_finish_has_a_winner() {

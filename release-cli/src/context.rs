@@ -12,7 +12,7 @@ mod rollout;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::{Config, Rate};
+use release_core::{CloudKind, Config, Rate};
 use release_sync::{Host, Options, SshOptions};
 
 use crate::args::{DeployArgs, HostArgs, PullArgs, StatusArgs};
@@ -171,6 +171,11 @@ impl File {
             pointer: self.config.publish.directory.clone(),
             unasked: self.unasked_groups(),
         })
+    }
+
+    /// Are generations counted by more than the state directory?
+    pub(crate) fn has_cloud(&self) -> bool {
+        self.config.cloud.kind != CloudKind::None
     }
 
     /// The file, overridden by the flags of `status`.

@@ -92,6 +92,12 @@ impl State {
         read_holder(&mut file).ok()?
     }
 
+    /// The generation that a deploy would get which asks nobody else for it.
+    pub(crate) fn next_generation(&self) -> Result<Generation, Failure> {
+        let last = self.read_generation()?;
+        last.next().ok_or(Failure::Exhausted(last))
+    }
+
     fn read_generation(&self) -> Result<Generation, Failure> {
         let path = self.directory.join("generation");
         match fs::read(&path) {
@@ -232,7 +238,9 @@ mod tests {
     fn generations_only_grow() {
         let (_directory, state) = state();
         let lock = state.lock("ada").unwrap();
+        assert_eq!(state.next_generation().unwrap(), Generation::new(1));
         assert_eq!(lock.allocate().unwrap(), Generation::new(1));
+        assert_eq!(state.next_generation().unwrap(), Generation::new(2));
         assert_eq!(lock.allocate().unwrap(), Generation::new(2));
         assert!(lock.raise(Generation::new(41)).unwrap());
         assert!(lock.raise(Generation::new(7)).unwrap());

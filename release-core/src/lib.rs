@@ -22,6 +22,9 @@ pub mod deploy;
 #[cfg(feature = "device")]
 #[allow(clippy::disallowed_methods)]
 mod device;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod id;
 mod manifest;
 mod marker;

@@ -1,4 +1,4 @@
-//! What tests of asynchronous code stand on: no runtime, no clock.
+//! What tests stand on: as many cases as somebody has time for; for asynchronous code no runtime and no clock.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -6,7 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use proptest::prelude::ProptestConfig;
+
 use crate::cloud::Timer;
+
+/// As many cases as `usual`; in proportion more where `PROPTEST_CASES` asks for more than proptest's usual 256.
+pub(crate) fn cases(usual: u32) -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let cases = u64::from(usual) * u64::from(config.cases) / 256;
+    ProptestConfig {
+        cases: u32::try_from(cases).unwrap_or(u32::MAX).max(1),
+        ..config
+    }
+}
 
 /// Runs a future that waits for nothing.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {

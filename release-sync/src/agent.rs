@@ -271,6 +271,7 @@ impl Server {
                     let what = "the tree is not that release";
                     return Err(Failure::new(FaultKind::Protocol, what));
                 }
+                destination.admit(release)?;
                 let staged = destination.nothing_to_do(release);
                 self.received.staged = Some(staged.clone());
                 self.sender.send(&ToController::Staged(staged));
@@ -347,6 +348,7 @@ impl Server {
         manifest: Manifest,
         may_ask: bool,
     ) -> Result<(), Failure> {
+        destination.admit(manifest.release_id())?;
         let staging = Staging::start(
             destination,
             manifest,

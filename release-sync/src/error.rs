@@ -273,8 +273,8 @@ pub enum Error {
         /// Who holds it.
         holder: String,
     },
-    /// The host has seen a later generation: this deploy is out of date.
-    #[error("the host has generation {seen}, which is newer than this deploy's {ours}")]
+    /// The host has seen a later generation, or this one with another release: this deploy is out of date.
+    #[error("the host has generation {seen}, {}", against(*.seen, *.ours))]
     Fenced {
         /// In the host's marker.
         seen: Generation,
@@ -415,6 +415,14 @@ impl Error {
     /// Is somebody else at work on the same thing?
     pub fn is_locked(&self) -> bool {
         matches!(self, Self::Locked { .. })
+    }
+}
+
+/// How a generation that a host has stands to this deploy's, which it fences off.
+fn against(seen: Generation, ours: Generation) -> String {
+    match seen == ours {
+        true => String::from("which is this deploy's, with another release"),
+        false => format!("which is newer than this deploy's {ours}"),
     }
 }
 

@@ -380,6 +380,17 @@ mod tests {
         }
     }
 
+    /// Of what a controller may send, not all is compiled: what would take much memory is refused, and soon.
+    #[test]
+    fn what_is_too_large_is_refused() {
+        let many = (0..30_000).map(|number| format!("**{number:x}*z"));
+        for patterns in [vec!["?".repeat(500_000)], many.collect()] {
+            let refused = Filter::new(&patterns);
+            assert!(matches!(refused, Err(Error::Pattern { .. })), "{refused:?}");
+        }
+        assert!(Filter::new(&["?".repeat(10_000)]).is_ok());
+    }
+
     proptest! {
         #[test]
         fn any_text_is_understood_or_refused(text in "[]!^a-c*?/\\\\.\\[-]{0,12}|.{0,12}", path in "[a-c.!/-]{1,9}") {

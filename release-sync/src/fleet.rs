@@ -18,7 +18,7 @@ pub use self::pull::pull;
 
 use self::gate::Gate;
 use self::held::Held;
-use self::reach::Agents;
+use self::reach::Means;
 use self::slots::Slots;
 use self::visit::Visit;
 use crate::filter::Filter;
@@ -204,7 +204,7 @@ impl Fleet {
         Run {
             options: &self.options,
             cancel,
-            agents: Agents::default(),
+            means: Means::to_work(),
             awaited: Awaited::default(),
             pace: Pace::new(self.options.bwlimit_total, Instant::now()),
             generation,
@@ -246,7 +246,10 @@ impl Fleet {
         look: impl Fn(&Visit<'_>) -> R + Sync,
     ) -> Vec<R> {
         let slots = Slots::new(self.options.parallel, &self.cancel);
-        let run = self.run(Generation::default(), &self.cancel, monitor);
+        let run = Run {
+            means: Means::to_look(),
+            ..self.run(Generation::default(), &self.cancel, monitor)
+        };
         self.each(|host| {
             // Without a place there is a cancelled run, which ends by itself.
             let _slot = slots.take();
@@ -316,7 +319,7 @@ fn check_patterns(options: &Options) -> Result<(), Error> {
 struct Run<'a> {
     options: &'a Options,
     cancel: &'a Cancel,
-    agents: Agents,
+    means: Means,
     /// What is given out; nothing where nothing is.
     awaited: Awaited,
     /// The limit for all hosts together.

@@ -163,7 +163,8 @@ pub enum Identity {
 pub enum HostKeys {
     /// Refuse.
     Strict,
-    /// Write it down and go on.
+    /// Write it down and go on. A run that changes nothing (a plan, a status, a probe) goes on, and leaves it
+    /// to the first that does.
     AcceptNew,
 }
 

@@ -98,7 +98,8 @@
 //! ```
 //!
 //! A [`Generation`] numbers the runs. A host refuses one that is lower than the last that it has seen, so
-//! that a slow old run can't overwrite a new one. Keep the last number somewhere, and add one.
+//! that a slow old run can't overwrite a new one; and the last one itself with another release, since one
+//! number means one release. Keep the last number somewhere, and add one.
 //!
 //! # What to expect
 //!
@@ -151,6 +152,9 @@ mod error;
 mod filter;
 #[cfg(feature = "ssh")]
 mod fleet;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(feature = "fs")]
 mod hold;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]
@@ -174,6 +178,8 @@ mod session;
 mod store;
 #[cfg(feature = "fs")]
 mod supply;
+#[cfg(test)]
+mod testing;
 #[cfg(feature = "fs")]
 mod transport;
 #[cfg_attr(not(test), deny(clippy::disallowed_methods))]

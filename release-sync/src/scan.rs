@@ -25,6 +25,8 @@ use rustix::fs::FileType;
 
 pub(crate) use clock::settle_now;
 pub(crate) use index::Index;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use index::fuzz;
 pub(crate) use known::Written;
 pub(crate) use names::Names;
 pub(crate) use trace::Trace;

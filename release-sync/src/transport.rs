@@ -12,6 +12,8 @@ use std::io;
 use std::time::Duration;
 
 mod child;
+#[cfg(all(feature = "ssh", any(test, feature = "fuzz")))]
+pub(crate) mod fuzz_words;
 mod greeting;
 mod memory;
 mod pipe;
@@ -26,10 +28,12 @@ mod waker;
 pub(crate) use greeting::{MagicError, await_magic};
 pub(crate) use memory::memory_pair;
 pub(crate) use pipe::PipeTransport;
+#[cfg(all(feature = "ssh", any(test, feature = "fuzz")))]
+pub(crate) use ssh::fuzz;
 #[cfg(all(test, feature = "ssh"))]
 pub(crate) use ssh::rig as ssh_rig;
 #[cfg(feature = "ssh")]
-pub(crate) use ssh::{SshSession, SshTransport};
+pub(crate) use ssh::{Newcomers, SshSession, SshTransport};
 pub(crate) use streams::over_streams;
 pub(crate) use text::harmless;
 pub(crate) use waker::Waker;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use release_core::Manifest;
 
 /// A file larger than this is a unit of its own, in bytes.
-pub(crate) const LARGE_FILE: u64 = 256 << 10;
+pub(crate) const LARGE_FILE: u64 = 1 << 20;
 
 /// Small files are put together until a unit would have more bytes of content than this. Below the
 /// payload frame's limit, so that a unit whose files are all wanted whole is one frame.
@@ -27,8 +27,34 @@ pub(crate) struct Units {
 /// Units that may be asked for together: those of one block of so many, which begins at a multiple of it.
 const BLOCK: u32 = 16;
 
-/// Most bytes of the files that are asked for together, where they are of more than one unit.
+/// Most bytes that the files which are asked for together count for, where they are of more than one unit.
 pub(crate) const LOT_BYTES: u64 = 2 << 20;
+
+/// A file with an old one counts for a part of its size in a lot: most of it need not be sent.
+const OLD_FILES: u64 = 4;
+
+/// Most bytes of the files that are asked for together, all counted in full.
+pub(crate) const MOST_TOGETHER: u64 = LOT_BYTES * OLD_FILES;
+
+/// A file that is lacking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lack {
+    pub(crate) entry: u32,
+    /// Bytes of the new file.
+    pub(crate) size: u64,
+    /// Is there an old one that a delta may refer to?
+    pub(crate) has_old: bool,
+}
+
+impl Lack {
+    /// What it counts for in a lot, in bytes.
+    fn weight(self) -> u64 {
+        match self.has_old {
+            true => self.size.div_ceil(OLD_FILES),
+            false => self.size,
+        }
+    }
+}
 
 impl Units {
     /// Cuts a manifest into units.
@@ -74,17 +100,16 @@ impl Units {
         Some(units.first()?.start..units.last()?.end)
     }
 
-    /// Puts files that are lacking, given by entry and size in the order of the manifest, into *lots*:
-    /// what is asked for in one piece. Gives each lot's name, which is the first unit of its block, and its part of
+    /// Puts files that are lacking, given in the order of the manifest, into *lots*: what is asked for in one piece. Gives each lot's name, which is the first unit of its block, and its part of
     /// `files`.
     ///
     /// An update lacks little of each unit, and content compresses the better the more of it stands together. So
     /// the files of a block of units are one lot if they are few enough, else those of its halves, and so
     /// on down to single units. A host that lacks something else than others so has other lots for a
     /// block at the most, and shares the rest. A large file is a lot of its own.
-    pub(crate) fn lots(&self, files: &[(u32, u64)]) -> Vec<(u32, Range<usize>)> {
+    pub(crate) fn lots(&self, files: &[Lack]) -> Vec<(u32, Range<usize>)> {
         let mut lots = Vec::new();
-        let unit_of = |at: usize| self.of_entry(files[at].0);
+        let unit_of = |at: usize| self.of_entry(files[at].entry);
         let mut at = 0;
         while at < files.len() {
             let Some(unit) = unit_of(at) else {
@@ -100,9 +125,9 @@ impl Units {
     }
 
     /// How many files belong to units before this one.
-    fn before(&self, files: &[(u32, u64)], unit: u32) -> usize {
+    fn before(&self, files: &[Lack], unit: u32) -> usize {
         match self.ranges.get(unit as usize) {
-            Some(range) => files.partition_point(|&(entry, _)| entry < range.start),
+            Some(range) => files.partition_point(|file| file.entry < range.start),
             None => files.len(),
         }
     }
@@ -110,7 +135,7 @@ impl Units {
     /// Puts the files of `count` units from `start` on into lots.
     fn split(
         &self,
-        files: &[(u32, u64)],
+        files: &[Lack],
         part: Range<usize>,
         start: u32,
         count: u32,
@@ -122,8 +147,8 @@ impl Units {
         }
         let bytes = here
             .iter()
-            .fold(0u64, |sum, &(_, size)| sum.saturating_add(size));
-        let has_large = here.iter().any(|&(_, size)| size > LARGE_FILE);
+            .fold(0u64, |sum, file| sum.saturating_add(file.weight()));
+        let has_large = here.iter().any(|file| file.size > LARGE_FILE);
         if count == 1 || (bytes <= LOT_BYTES && here.len() <= UNIT_ENTRIES as usize && !has_large) {
             lots.push((start, part));
             return;
@@ -202,10 +227,16 @@ mod tests {
     }
 
     /// Each file that is lacking, as the agent has it.
-    fn files(sizes: &[u64], lacking: impl Fn(usize) -> bool) -> Vec<(u32, u64)> {
+    fn files(sizes: &[u64], lacking: impl Fn(usize) -> bool) -> Vec<Lack> {
         let all = (1u32..).zip(sizes.iter().copied());
         let chosen = all.enumerate().filter(|&(at, _)| lacking(at));
-        chosen.map(|(_, file)| file).collect()
+        chosen
+            .map(|(at, (entry, size))| Lack {
+                entry,
+                size,
+                has_old: at.is_multiple_of(3),
+            })
+            .collect()
     }
 
     #[test]
@@ -232,11 +263,12 @@ mod tests {
                 assert!(names.insert(name), "{name} is there twice");
                 let lot = &lacking[part];
                 let reach = units.reach(name).unwrap();
-                assert!(lot.iter().all(|(entry, _)| reach.contains(entry)));
-                let unit = |at: Option<&(u32, u64)>| units.of_entry(at.unwrap().0).unwrap();
+                assert!(lot.iter().all(|file| reach.contains(&file.entry)));
+                let unit = |at: Option<&Lack>| units.of_entry(at.unwrap().entry).unwrap();
                 if unit(lot.first()) != unit(lot.last()) {
-                    assert!(lot.iter().all(|&(_, size)| size <= LARGE_FILE));
-                    assert!(lot.iter().map(|file| file.1).sum::<u64>() <= LOT_BYTES);
+                    assert!(lot.iter().all(|file| file.size <= LARGE_FILE));
+                    assert!(lot.iter().map(|file| file.weight()).sum::<u64>() <= LOT_BYTES);
+                    assert!(lot.iter().map(|file| file.size).sum::<u64>() <= MOST_TOGETHER);
                 }
             }
             assert_eq!(next, lacking.len());
@@ -258,7 +290,7 @@ mod tests {
     fn hosts_that_differ_in_one_place_ask_alike_elsewhere() {
         let sizes = [10_000; 10_000];
         let units = Units::of(&manifest(&sizes));
-        let asked = |lacking: Vec<(u32, u64)>| {
+        let asked = |lacking: Vec<Lack>| {
             let lots = units.lots(&lacking).into_iter();
             lots.map(|(name, part)| (name, lacking[part].to_vec()))
                 .collect::<Vec<_>>()

@@ -11,6 +11,7 @@
 //! | [`cli`] | the built `release-cli`, run as an operator does |
 //! | [`engine`] | the library, for what its program has no words for |
 //! | [`scene`] | all of these together: a source, hosts, an operator |
+//! | [`soak`] | which round of `./dev soak` this is, and the chance that it brings |
 //! | [`corpora`] | pairs of real releases from public registries |
 //! | [`ec2`] | EC2 and Auto Scaling with their moods: a proxy before moto that also writes down every call |
 //! | [`boto`] | boto3, the independent client that sets scenes and judges |
@@ -38,6 +39,7 @@ pub mod proxy;
 pub mod qemu;
 pub mod scene;
 pub mod snapshot;
+pub mod soak;
 pub mod sshd;
 mod target;
 pub mod tree;

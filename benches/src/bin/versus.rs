@@ -12,9 +12,13 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use clap::Parser;
+use release_benches::table::Extent;
 use release_benches::verdict::Verdict;
 use release_benches::{crowd, replay, table, workload};
 use serde_json::json;
+
+/// Timed runs of each side, if nothing else is said.
+const RUNS: u16 = 5;
 
 /// Runs release-cli and rsync in turns, and compares what they take with the targets.
 #[derive(Debug, Parser)]
@@ -28,7 +32,7 @@ struct Arguments {
     #[arg(long, requires = "old")]
     new: Option<PathBuf>,
     /// Timed runs of each side; those that take very long have fewer, and say so.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = RUNS, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
     /// Where everything that was measured is written.
     #[arg(long)]
@@ -79,7 +83,7 @@ fn compare(arguments: &Arguments) -> Result<Vec<Verdict>, String> {
         .iter()
         .flat_map(|result| result.verdicts.clone())
         .collect();
-    let words = circumstances(arguments.runs, &results);
+    let words = circumstances(&results);
     let text = format!("{}\n{words}", table::of_verdicts(&verdicts));
     println!("{text}");
     if let Some(file) = &arguments.json {
@@ -94,8 +98,12 @@ fn compare(arguments: &Arguments) -> Result<Vec<Verdict>, String> {
             .cloned()
             .collect();
         let short = format!("{}\n{words}", table::of_verdicts(&judged));
-        table::put(Path::new("README.md"), &short)?;
-        table::put(Path::new("docs/performance.md"), &text)?;
+        let extent = match arguments.workloads.is_empty() {
+            true => Extent::Whole,
+            false => Extent::Part,
+        };
+        table::put(Path::new("README.md"), &short, extent)?;
+        table::put(Path::new("docs/performance.md"), &text, extent)?;
     }
     tell_of_noise(before);
     eprintln!("{:6.1} s  altogether", started.elapsed().as_secs_f64());
@@ -165,25 +173,34 @@ fn chosen(arguments: &Arguments) -> Result<Vec<Job>, String> {
     Ok(jobs)
 }
 
-/// What has to be known to read the table.
-fn circumstances(runs: u16, results: &[workload::Result]) -> String {
+/// What has to be known to read the table. What is not so with every workload is in a note of that workload,
+/// since their lines may be of several runs of this program.
+fn circumstances(results: &[workload::Result]) -> String {
     let mut text = format!(
         "{}, {} processors, both ends on the same machine, trees on tmpfs, real sshd over loopback. Medians of \
-         {runs} runs in turns (least–most)",
+         {RUNS} runs in turns (least–most), unless a line says otherwise. rsync's ssh speaks aes128-gcm; ours speaks \
+         chacha20-poly1305 unless a line says otherwise.\n",
         rsync_version(),
         processors()
     );
-    for result in results.iter().filter(|result| result.runs < runs.into()) {
-        text += &format!("; {}: {} runs", result.name, result.runs);
+    let mut notes = String::new();
+    for result in results {
+        if result.runs != usize::from(RUNS) {
+            notes += &table::note(result, &format!("medians of {} runs.", result.runs));
+        }
+        if let Some(tampered) = result.tampered {
+            let word = |mended: bool| if mended { "mended" } else { "overlooked" };
+            let what = format!(
+                "a file that was edited on the host, with size and time put back, was {} by release-cli and {} by \
+                 `rsync -a`.",
+                word(tampered.ours),
+                word(tampered.rsync)
+            );
+            notes += &table::note(result, &what);
+        }
     }
-    text += ". rsync's ssh speaks aes128-gcm; ours speaks chacha20-poly1305 unless a line says otherwise.\n";
-    for tampered in results.iter().filter_map(|result| result.tampered) {
-        let word = |mended: bool| if mended { "mended" } else { "overlooked" };
-        text += &format!(
-            "\nA file that was edited on the host, with size and time put back: {} by release-cli, {} by `rsync -a`.\n",
-            word(tampered.ours),
-            word(tampered.rsync)
-        );
+    if !notes.is_empty() {
+        text += &format!("\n{notes}");
     }
     text
 }

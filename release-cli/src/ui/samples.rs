@@ -424,6 +424,10 @@ pub(super) fn errors() -> Vec<Error> {
             seen: Generation::new(13),
             ours: Generation::new(12),
         },
+        Error::Fenced {
+            seen: Generation::new(12),
+            ours: Generation::new(12),
+        },
         Error::NotMounted {
             destination: destination(),
         },

@@ -18,7 +18,7 @@ use crate::confine::Root;
 use crate::delta::{Blocks, Signature};
 use crate::effort::Effort;
 use crate::tree::{Found, FoundKind};
-use crate::unit::Units;
+use crate::unit::{Lack, Units};
 use crate::wire::{Ask, Basis, ToController, WANT_WINDOW, Want};
 
 /// A file to ask for.
@@ -77,11 +77,15 @@ impl Asker {
     }
 
     fn ask(&self, sender: &Sender) {
-        let size_of = |lacking: &Lacking| {
+        let lack = |lacking: &Lacking| {
             let file = self.manifest.entries()[lacking.entry as usize].file();
-            (lacking.entry, file.map_or(0, |(size, _)| size))
+            Lack {
+                entry: lacking.entry,
+                size: file.map_or(0, |(size, _)| size),
+                has_old: lacking.basis.is_some(),
+            }
         };
-        let files: Vec<(u32, u64)> = self.lacking.iter().map(size_of).collect();
+        let files: Vec<Lack> = self.lacking.iter().map(lack).collect();
         for (unit, part) in self.units.lots(&files) {
             let lot = &self.lacking[part];
             let asks: Vec<Ask> = lot.iter().map(|lacking| self.ask_for(lacking)).collect();
@@ -130,11 +134,11 @@ fn total(sizes: impl Iterator<Item = u64>) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
-/// Is the signature shorter than the file that it is to spare? A log that was cut down from a gigabyte
-/// would need more to ask for than to send. It also keeps the signatures of a unit below the unit's own
-/// bytes, so that a want fits its frame.
+/// Is the signature half as long as the file that it is to spare, or less? A log that was cut down from a gigabyte
+/// would need more to ask for than to send. It also keeps the signatures of a lot below half of its files' bytes,
+/// so that a want fits its frame.
 fn pays(blocks: Blocks, new_size: u64) -> bool {
-    (Signature::size_for(blocks) as u64) < new_size
+    (Signature::size_for(blocks) as u64) <= new_size / 2
 }
 
 /// Reads and signs a few pieces at a time, in parallel, as long as anybody wants them.

@@ -147,6 +147,21 @@ impl Destination {
         }
     }
 
+    /// A generation is one release's: whoever gives out another one by the generation that this tree has was told
+    /// it by somebody who had lost count. The same release may come again.
+    pub(super) fn admit(&self, release: ReleaseId) -> Result<(), Failure> {
+        match self.marker {
+            Some(marker)
+                if marker.generation == self.begin.generation
+                    && marker.release != release
+                    && self.begin.purpose == Purpose::Push =>
+            {
+                Err(Failure::new(FaultKind::Fenced(marker.generation), ""))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// May a controller take this tree for the release? Only by a proof that it was given: the marker
     /// must not claim what was never shown.
     pub(super) fn may_be(&self, release: ReleaseId) -> bool {

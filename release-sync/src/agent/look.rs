@@ -9,16 +9,17 @@ use release_core::{Manifest, ProofClass, ReleaseId};
 use super::claim::{self, Claim};
 use super::destination::{have, observe, open_tree, owners_of, welcome};
 use super::fault::Failure;
-use super::premises;
 use super::probe;
 use super::seen::Seen;
+use super::stage::describe;
 use super::streams::Sender;
 use crate::confine::Root;
 use crate::filter::Filter;
 use crate::plan::{self, Owners, Plan, Situation};
 use crate::scan::{Names, Scan};
+use crate::session::MOST_REFUSALS;
 use crate::store::{Keepsakes, Store};
-use crate::wire::{Begin, FaultKind, Have, Item, Purpose, ToController};
+use crate::wire::{Begin, FaultKind, Have, Item, Purpose, Refusal, ToController};
 
 /// Bytes of items in one message: below the bound of its frame.
 const ITEMS: usize = 32 << 10;
@@ -51,11 +52,14 @@ impl Sight {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             other => Some(other.map_err(unusable)?.counted_by(sender.effort())),
         };
-        if let (Some(tree), Purpose::Plan { .. } | Purpose::Probe) = (&tree, begin.purpose) {
-            premises::check(tree)?;
-        }
+        // What is only looked at needs not be usable.
+        let place = match begin.purpose {
+            Purpose::Plan { .. } | Purpose::Probe => probe::examine(&begin, limit, tree.as_ref())?,
+            _ => None,
+        };
         if begin.purpose == Purpose::Probe {
-            return probe::examine(&begin, limit, tree, sender).map(|()| None);
+            sender.send(&ToController::Welcome(welcome(place.as_ref())));
+            return Ok(None);
         }
         let welcome = welcome(tree.as_ref());
         let superuser = welcome.superuser;
@@ -156,6 +160,10 @@ impl Sight {
                 plan::itemize(&plan, manifest, tree, owners.as_ref()),
                 sender,
             );
+        }
+        for (entry, obstacle) in plan.obstacles.iter().take(MOST_REFUSALS) {
+            let (entry, reason) = (*entry, describe(obstacle));
+            sender.send(&ToController::Refusal(Refusal { entry, reason }));
         }
         sender.send(&ToController::Planned(plan::summarize(&plan, manifest)));
         Ok(())

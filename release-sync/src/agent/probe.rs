@@ -7,36 +7,46 @@ use std::path::Path;
 
 use rustix::fs::{Access, AtFlags, accessat};
 
-use super::destination::{open_tree, welcome};
+use super::destination::open_tree;
 use super::fault::Failure;
-use super::streams::Sender;
+use super::premises;
 use crate::confine::Root;
-use crate::store;
-use crate::wire::{Begin, FaultKind, ToController};
+use crate::store::{self, Store};
+use crate::wire::{Begin, FaultKind};
 
-/// Welcomes a controller that could push to this destination, or says what would stop it. `tree` is the
-/// destination, where it exists: else what counts is the directory that it would be made in.
+/// Says what would stop a push to this destination. `tree` is the destination, where it exists: else what
+/// counts is the directory that it would be made in. Gives back where a push would write first, as far as that
+/// can be told.
 pub(super) fn examine(
     begin: &Begin,
     limit: Option<&Path>,
-    tree: Option<Root>,
-    sender: &Sender,
-) -> Result<(), Failure> {
-    if begin.require_mount && !is_mount(tree.as_ref()).map_err(unusable("looking at it"))? {
+    tree: Option<&Root>,
+) -> Result<Option<Root>, Failure> {
+    if begin.require_mount && !is_mount(tree).map_err(unusable("looking at it"))? {
         return Err(Failure::new(FaultKind::NotMounted, ""));
     }
-    let doing = match tree {
-        Some(_) => "writing to it",
-        None => "making it",
+    let (doing, place) = match tree {
+        Some(tree) => {
+            premises::check(tree)?;
+            let inside = private_of(tree).map_err(unusable("looking at it"))?;
+            ("writing to it", Some(inside))
+        }
+        None => ("making it", place_of(&begin.destination, limit)),
     };
-    let place = tree.or_else(|| place_of(&begin.destination, limit));
     if let Some(place) = &place {
         let wanted = Access::WRITE_OK | Access::EXEC_OK;
         let allowed = accessat(place, c".", wanted, AtFlags::empty());
         allowed.map_err(|error| unusable(doing)(error.into()))?;
     }
-    sender.send(&ToController::Welcome(welcome(place.as_ref())));
-    Ok(())
+    Ok(place)
+}
+
+/// Where it is kept what we know of a tree, or else the tree, in which that would be made.
+fn private_of(tree: &Root) -> io::Result<Root> {
+    match Store::open_existing(tree.try_clone()?)? {
+        Ok(store) => Ok(store.private),
+        Err(_) => tree.try_clone(),
+    }
 }
 
 fn is_mount(tree: Option<&Root>) -> io::Result<bool> {

@@ -401,8 +401,9 @@ fn check_deletions(plan: &Plan, limit: Option<u64>) -> Result<(), Failure> {
     }
 }
 
-fn describe(obstacle: &Obstacle) -> String {
-    match obstacle {
+/// Why an entry can't be put in place; short enough for a message.
+pub(super) fn describe(obstacle: &Obstacle) -> String {
+    let reason = match obstacle {
         Obstacle::Mount(mount) => format!("it lies in the mount at `{mount}`"),
         Obstacle::Directory => {
             String::from("a directory is in its way, with something in it that is to stay")
@@ -411,5 +412,6 @@ fn describe(obstacle: &Obstacle) -> String {
         Obstacle::Unreadable => String::from(
             "its owner may not read it, so whoever receives it without being root can't prove what is in it",
         ),
-    }
+    };
+    reason.chars().take(500).collect()
 }

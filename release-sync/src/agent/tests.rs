@@ -263,7 +263,7 @@ fn assert_old_or_new(tree: &Tree) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::testing::cases(150))]
 
     #[test]
     fn any_messages_end_and_break_nothing(said in prop::collection::vec(say(), 0..12)) {

@@ -259,7 +259,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(crate::testing::cases(64))]
 
         /// Whatever a directory or an argument is called, the login shell gets a word that it takes as it
         /// is, and sh makes the text of it.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
+use crate::transport::Newcomers;
 use crate::transport::ssh_rig::Sshd;
 use crate::{Cancel, SshOptions};
 
@@ -36,7 +37,12 @@ impl Host {
             connect_timeout: Duration::from_secs(10),
             ..self.sshd.options()
         };
-        let session = SshSession::connect(&self.sshd.target(), &options, &Cancel::default())?;
+        let session = SshSession::connect(
+            &self.sshd.target(),
+            &options,
+            &Newcomers::Written,
+            &Cancel::default(),
+        )?;
         Bootstrap {
             agents: &AgentFiles::new(self.sshd.folder()),
             directory: &self.directory,

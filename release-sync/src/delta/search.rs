@@ -70,6 +70,19 @@ impl Index {
     }
 }
 
+#[cfg(any(test, feature = "fuzz"))]
+impl Index {
+    /// What a search of the whole window costs, about in bytes hashed, and the most that it may: ten passes, and what
+    /// it takes to see that a block which was found is followed by none.
+    pub(crate) fn cost(&self, window: &[u8]) -> (u64, u64) {
+        let stride = self.margin() * LANES;
+        let mut search = Search::new(self, window);
+        let found = search.by_ref().count();
+        let most = 10 * (window.len() + stride) + 2 * found * stride;
+        (search.effort.spent, most as u64)
+    }
+}
+
 /// A block of the basis, found in the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Match {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use release_core::{Generation, escape};
 
 use self::carrier::Carrier;
-use super::reach::{self, Agents, Reached};
+use super::reach::{self, Means, Reached};
 use crate::agent::{Latch, Received, Receiver};
 use crate::session::error_of;
 use crate::wire::{self, Begin, Purpose, Supply, ToAgent, control};
@@ -120,7 +120,7 @@ impl Pull<'_> {
         self.tell(HostState::Connecting);
         let mut opening = wire::greeting();
         opening.extend(control(&ToAgent::Supply(supply(host, options))));
-        let reached = reach::reach(host, options, &Agents::default(), &opening, cancel)?;
+        let reached = reach::reach(host, options, &Means::to_work(), &opening, cancel)?;
         notes.extend(reached.remark());
         let Reached {
             mut transport,

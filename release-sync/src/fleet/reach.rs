@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::bootstrap::{AgentFiles, Bootstrap};
-use crate::transport::{PipeTransport, SshSession, Transport, harmless, memory_pair, over_streams};
+use crate::transport::{
+    Newcomers, PipeTransport, SshSession, Transport, harmless, memory_pair, over_streams,
+};
 use crate::wire::MAGIC;
 use crate::{Cancel, Error, Host, Options, Reach};
 
@@ -31,9 +33,34 @@ impl Reached {
 /// Bytes on their way inside this process, in each direction.
 const MEMORY: usize = 1 << 20;
 
+/// What all hosts of a run are reached with.
+#[derive(Debug)]
+pub(super) struct Means {
+    agents: Agents,
+    newcomers: Newcomers,
+}
+
+impl Means {
+    /// For a run that brings something about: keys of new hosts are written down where that is asked for.
+    pub(super) fn to_work() -> Self {
+        Self {
+            agents: Agents::default(),
+            newcomers: Newcomers::Written,
+        }
+    }
+
+    /// For one that changes nothing.
+    pub(super) fn to_look() -> Self {
+        Self {
+            newcomers: Newcomers::remembered(),
+            ..Self::to_work()
+        }
+    }
+}
+
 /// The agents' files, read once for all hosts.
 #[derive(Debug, Default)]
-pub(super) struct Agents(Mutex<BTreeMap<PathBuf, Arc<AgentFiles>>>);
+struct Agents(Mutex<BTreeMap<PathBuf, Arc<AgentFiles>>>);
 
 impl Agents {
     /// Those of one directory; as a rule there is no other.
@@ -51,11 +78,11 @@ impl Agents {
 pub(super) fn reach(
     host: &Host,
     options: &Options,
-    agents: &Agents,
+    means: &Means,
     opening: &[u8],
     cancel: &Cancel,
 ) -> Result<Reached, Error> {
-    let reached = go(host, options, agents, opening, cancel);
+    let reached = go(host, options, means, opening, cancel);
     // Whatever broke then was broken by us.
     match cancel.is_cancelled() {
         true => Err(Error::Cancelled),
@@ -66,7 +93,7 @@ pub(super) fn reach(
 fn go(
     host: &Host,
     options: &Options,
-    agents: &Agents,
+    means: &Means,
     opening: &[u8],
     cancel: &Cancel,
 ) -> Result<Reached, Error> {
@@ -98,9 +125,9 @@ fn go(
             let ssh = options
                 .ssh_of(host)?
                 .ok_or_else(|| Error::NoSshOptions(host.name.clone()))?;
-            let session = SshSession::connect(target, ssh, cancel)?;
+            let session = SshSession::connect(target, ssh, &means.newcomers, cancel)?;
             let bootstrap = Bootstrap {
-                agents: &agents.in_directory(&ssh.agents),
+                agents: &means.agents.in_directory(&ssh.agents),
                 directory: &ssh.agent_directory,
                 arguments: &["serve"],
                 magic: &MAGIC,

@@ -36,7 +36,8 @@ pub(super) struct Findings {
     /// What it claimed to be when it was first heard of.
     had: Option<ReleaseId>,
     items: Vec<Item>,
-    planned: Option<Planned>,
+    /// What a push would do, and why it would be refused.
+    planned: Option<(Planned, Option<Error>)>,
     pub(super) unchanged: bool,
     committing: bool,
     settled: Option<Settled>,
@@ -68,7 +69,7 @@ impl<'a> Visit<'a> {
     ) -> Result<(), Error> {
         let Run {
             options,
-            agents,
+            means,
             cancel,
             awaited,
             pace,
@@ -80,7 +81,7 @@ impl<'a> Visit<'a> {
         let mut session =
             Controller::new(goal.clone(), begin, Patience::of(options), Instant::now());
         let opening = session.opening();
-        let reached = reach::reach(self.host, options, agents, &opening, cancel)?;
+        let reached = reach::reach(self.host, options, means, &opening, cancel)?;
         if let Some(text) = reached.remark() {
             self.remark(findings, text);
         }
@@ -127,7 +128,7 @@ impl<'a> Visit<'a> {
                 findings.have = Some(have);
             }
             Step::Items(items) => findings.items.extend(items),
-            Step::Planned(planned) => findings.planned = Some(planned),
+            Step::Planned(planned, refused) => findings.planned = Some((planned, refused)),
             Step::Progress { files, bytes } => {
                 let (files_wanted, bytes_wanted) = session.wanted();
                 self.run.monitor.event(Event::Progress {

@@ -12,6 +12,9 @@
 //!
 //! [`RelPath`]: release_core::RelPath
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
+
 use release_core::{Digest, Timestamp};
 
 use crate::tree::Stamp;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::release::Release;
-use crate::unit::{LARGE_FILE, LOT_BYTES};
+use crate::unit::{LARGE_FILE, MOST_TOGETHER};
 use crate::wire::{WANT_WINDOW, Want};
 
 /// Wants whose answers are prepared before they are due.
@@ -52,7 +52,7 @@ impl Asking {
                 return Err("it asked for what is no file of the lot");
             };
             together = together.saturating_add(size);
-            if !is_own && (size > LARGE_FILE || together > LOT_BYTES) {
+            if !is_own && (size > LARGE_FILE || together > MOST_TOGETHER) {
                 return Err("it asked for more than it may together");
             }
             let asked = self.asked.entry(ask.entry).or_default();

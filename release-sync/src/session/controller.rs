@@ -62,8 +62,8 @@ pub(crate) enum Step {
     Found(Have),
     /// Changes that a push would make.
     Items(Vec<Item>),
-    /// What a push would do.
-    Planned(Planned),
+    /// What a push would do, and why it would be refused.
+    Planned(Planned, Option<Error>),
     /// Staging went on.
     Progress {
         /// Files staged.

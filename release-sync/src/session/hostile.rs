@@ -38,7 +38,7 @@ fn release() -> Arc<Release> {
         path: RelPath::parse(format!("f{number:02}").as_bytes()).unwrap(),
         meta,
         kind: Kind::File {
-            size: if number < 40 { 100 } else { 1 << 20 },
+            size: if number < 40 { 100 } else { LARGE_FILE + 1 },
             digest: Digest::of(&number.to_le_bytes()),
         },
     }));
@@ -177,9 +177,9 @@ fn what_is_asked_for_together_is_bounded() {
         kind: Kind::Directory,
         ..file(0, 0)
     };
-    // Three to a unit; the twentieth is one by itself, and the unit after it begins with the next.
+    // Three to a unit; the fiftieth is one by itself, and the unit after it begins with the next.
     let size = |number| {
-        if number == 20 {
+        if number == 50 {
             LARGE_FILE + 1
         } else {
             200 << 10
@@ -201,19 +201,19 @@ fn what_is_asked_for_together_is_bounded() {
         controller.handle_bytes(&asking(unit, &entries, 0), now)
     };
     assert_eq!(release.units.of_entry(10), Some(3));
-    asked(0, 1..=10).unwrap();
-    asked(0, 4..=10).unwrap();
+    asked(0, 1..=40).unwrap();
+    asked(0, 4..=40).unwrap();
     asked(4, 13..=15).unwrap();
-    asked(4, 13..=18).unwrap();
-    asked(7, 20..=20).unwrap();
+    asked(4, 13..=24).unwrap();
+    asked(17, 50..=50).unwrap();
     for (unit, entries) in [
-        (0, 1..=11),  // more than 2 MiB
-        (1, 4..=7),   // a block of one unit
-        (2, 7..=13),  // a block of two
-        (4, 10..=13), // before the block
-        (0, 20..=20), // a large one by another name
-        (4, 19..=20), // a large one beside others
-        (0, 45..=50), // beyond the longest block
+        (0, 1..=41),   // more than 8 MiB
+        (1, 4..=7),    // a block of one unit
+        (2, 7..=13),   // a block of two
+        (4, 10..=13),  // before the block
+        (16, 50..=50), // a large one by another name
+        (16, 49..=50), // a large one beside others
+        (0, 45..=49),  // beyond the longest block
     ] {
         let refused = asked(unit, entries.clone());
         assert!(
@@ -281,6 +281,13 @@ fn messages_out_of_their_turn_are_refused() {
     undo.handle_bytes(&[greeting(), welcome(), have(0)].concat(), Instant::now())
         .unwrap();
     assert_refused(&mut undo, &asking(0, &[1], 0));
+    // A plan that ends without its numbers would look like one by which nothing changes.
+    for release_of in [release().id, other()] {
+        let mut plan = controller(Goal::Plan(release()));
+        plan.handle_bytes(&[greeting(), welcome(), have(0)].concat(), Instant::now())
+            .unwrap();
+        assert_refused(&mut plan, &staged(release_of, 0));
+    }
 }
 
 /// Root can set owners, so a tree in which they differ is not the release; nor is one that says so.

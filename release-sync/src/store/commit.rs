@@ -1,8 +1,9 @@
 //! Making a staged release current, layout `tree`.
 //!
 //! Files are renamed into place in manifest order and deletions come last, so that what refers to a new
-//! file is newer than the file, and what an old file refers to is there as long as it. Directories get
-//! their modes and times at the end, when nothing changes in them any more.
+//! file is newer than the file, and what an old file refers to is there as long as it. Before that, files that
+//! stay get their attributes, for which no order is needed. Directories get their modes and times at the end, when
+//! nothing changes in them any more.
 //!
 //! Cut off at any point, the tree is a mixture whose missing part is still staged: the next run's plan
 //! finds just that.
@@ -10,6 +11,7 @@
 use std::collections::HashSet;
 use std::io;
 
+use rayon::prelude::*;
 use release_core::{Digest, Entry, Manifest, RelPath, ReleaseId};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
@@ -18,6 +20,9 @@ use super::{Attributes, Stage, Store, Undo, attributes, discard_stages, undo};
 use crate::confine::ParentCache;
 use crate::plan::{Action, Owners, Plan, Step};
 use crate::tree::{Found, FoundKind};
+
+/// Files that a thread gives their attributes before it looks for more.
+const ADJUSTED_AT_ONCE: usize = 128;
 
 /// What a commit works with.
 pub(crate) struct Commit<'a> {
@@ -64,14 +69,11 @@ impl Commit<'_> {
             displaced: self.displaced(),
             in_tree: ParentCache::default(),
             in_stage: ParentCache::default(),
-            committed: Committed::default(),
-        };
-        let at = |path: &RelPath| {
-            let path = path.clone();
-            move |source| CommitError { path, source }
+            deleted: 0,
         };
         let touched = self.touched();
         let opened = self.open_up().map_err(at(&RelPath::root()))?;
+        let untouched = self.adjust()?;
         for &old in &self.plan.clearings {
             let found = &self.tree[old as usize];
             work.remove(found).map_err(at(&found.path))?;
@@ -99,7 +101,50 @@ impl Commit<'_> {
         for found in opened {
             self.close(found).map_err(at(&found.path))?;
         }
-        Ok(work.committed)
+        Ok(Committed {
+            deleted: work.deleted,
+            untouched,
+        })
+    }
+
+    /// Gives files and symlinks that stay their attributes. Which of them were not touched since the scan?
+    fn adjust(&self) -> Result<Vec<(u64, u32)>, CommitError> {
+        let entries = self.manifest.entries();
+        let steps = self.plan.steps.iter().filter(|step| {
+            step.action == Action::Attributes && !entries[step.entry as usize].is_directory()
+        });
+        let steps: Vec<&Step> = steps.collect();
+        let lots = steps.par_chunks(ADJUSTED_AT_ONCE).map(|lot| {
+            let mut parents = ParentCache::default();
+            let mut untouched = Vec::with_capacity(lot.len());
+            for step in lot {
+                let entry = &entries[step.entry as usize];
+                let adjusted = self.adjust_one(&mut parents, entry, step);
+                let inode = adjusted.map_err(at(&entry.path))?;
+                untouched.extend(inode.map(|inode| (inode, step.entry)));
+            }
+            Ok(untouched)
+        });
+        let lots: Result<Vec<_>, CommitError> = lots.collect();
+        Ok(lots?.concat())
+    }
+
+    /// The inode, if it was not touched since the scan.
+    fn adjust_one(
+        &self,
+        parents: &mut ParentCache,
+        entry: &Entry,
+        step: &Step,
+    ) -> io::Result<Option<u64>> {
+        let (parent, name) = parents.parent(&self.store.tree, &entry.path)?;
+        let attributes = Attributes::of(entry, self.owners);
+        let old = step.old.map(|old| &self.tree[old as usize]);
+        let Some(old) = old.filter(|old| attributes::has(parent, name, old.stamp)) else {
+            attributes.set_at(parent, name)?;
+            return Ok(None);
+        };
+        attributes.set_on_found(parent, name, old)?;
+        Ok(Some(old.stamp.inode))
     }
 
     /// Drops stages and earlier undos, once the tree is proven.
@@ -237,38 +282,31 @@ impl Commit<'_> {
     }
 }
 
+fn at(path: &RelPath) -> impl FnOnce(io::Error) -> CommitError {
+    let path = path.clone();
+    move |source| CommitError { path, source }
+}
+
 struct Hand<'a> {
     commit: &'a Commit<'a>,
     /// Content that the undo keeps.
     displaced: HashSet<Digest>,
     in_tree: ParentCache,
     in_stage: ParentCache,
-    committed: Committed,
+    deleted: u64,
 }
 
 impl Hand<'_> {
     fn place(&mut self, entry: &Entry, step: &Step) -> io::Result<()> {
         let Commit {
-            store,
-            stage,
-            tree,
-            owners,
-            ..
+            store, stage, tree, ..
         } = self.commit;
-        let old = step.old.map(|old| &tree[old as usize]);
         match step.action {
-            Action::Attributes if entry.is_directory() => return Ok(()),
-            Action::Attributes => {
-                let (parent, name) = self.in_tree.parent(&store.tree, &entry.path)?;
-                let attributes = Attributes::of(entry, *owners);
-                let Some(old) = old.filter(|old| attributes::has(parent, name, old.stamp)) else {
-                    return attributes.set_at(parent, name);
-                };
-                attributes.set_on_found(parent, name, old)?;
-                self.committed.untouched.push((old.stamp.inode, step.entry));
-                return Ok(());
+            // Done already, or at the end.
+            Action::Attributes => return Ok(()),
+            Action::File(_) | Action::Symlink => {
+                self.keep(step.old.map(|old| &tree[old as usize]))?;
             }
-            Action::File(_) | Action::Symlink => self.keep(old)?,
             Action::Directory => {}
         }
         let (from, name) = self.in_stage.parent(stage.root(), &entry.path)?;
@@ -316,7 +354,7 @@ impl Hand<'_> {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
         }
-        self.committed.deleted += 1;
+        self.deleted += 1;
         Ok(())
     }
 

@@ -28,6 +28,9 @@ mod run;
 mod tests;
 
 pub(crate) use channel::SshTransport;
+pub(crate) use known_hosts::Newcomers;
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) use known_hosts::fuzz;
 pub(crate) use run::Output;
 
 use known_hosts::{KnownHosts, Names, Verdict};
@@ -87,7 +90,8 @@ impl fmt::Debug for SshSession {
 }
 
 impl SshSession {
-    /// Connects to a host, checks its key and logs in, all of it within `options.connect_timeout`. As
+    /// Connects to a host, checks its key and logs in, all of it within `options.connect_timeout`. A key that is
+    /// accepted as a new one goes to `newcomers`. As
     /// long as the session lives (which its commands may outlive), a cancellation ends the connection.
     ///
     /// # Errors
@@ -101,6 +105,7 @@ impl SshSession {
     pub(crate) fn connect(
         target: &SshTarget,
         options: &SshOptions,
+        newcomers: &Newcomers,
         cancel: &Cancel,
     ) -> Result<Self, Error> {
         let deadline = Deadline::after(options.connect_timeout);
@@ -119,7 +124,7 @@ impl SshSession {
             Ok((session, key))
         });
         let (session, key) = met.map_err(|source| not_met(&link, &address, source))?;
-        check_host_key(&known, &names, &key, &address, options)?;
+        check_host_key(&known, newcomers, &names, &key, &address, options)?;
         let logged_in = credentials.log_in(&session, &target.user, deadline);
         logged_in.map_err(|source| {
             credentials.refusal(link.explain(source), &target.user, address.clone())
@@ -201,14 +206,15 @@ fn shake_hands(link: &Arc<Link>, key_types: &str, deadline: Deadline) -> io::Res
 
 fn check_host_key(
     known: &KnownHosts,
+    newcomers: &Newcomers,
     names: &Names,
     key: &[u8],
     address: &str,
     options: &SshOptions,
 ) -> Result<(), Error> {
-    let newcomers = options.host_keys == HostKeys::AcceptNew;
-    let verdict = match (known.check(names, key, newcomers), options.host_keys) {
-        (Verdict::Unknown, HostKeys::AcceptNew) => known.accept(names.first(), key)?,
+    let accepts = options.host_keys == HostKeys::AcceptNew;
+    let verdict = match (known.check(names, key, accepts), options.host_keys) {
+        (Verdict::Unknown, HostKeys::AcceptNew) => newcomers.accept(known, names.first(), key)?,
         (verdict, _) => verdict,
     };
     let (address, known_hosts) = (String::from(address), options.known_hosts.clone());

@@ -9,7 +9,7 @@ use super::WireError;
 pub(crate) const MAGIC: [u8; 8] = *b"\0RELEASE";
 
 /// Version of the conversation. A change that an older peer would misunderstand raises it.
-pub(crate) const VERSION: u16 = 4;
+pub(crate) const VERSION: u16 = 5;
 
 /// How much a login shell may print before the agent's greeting.
 const MAX_NOISE: usize = 8 * 1024;

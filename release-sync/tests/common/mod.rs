@@ -269,6 +269,17 @@ pub fn push_one(directory: &Path, host: &Host, options: Options, generation: u64
     only(push(&source, vec![host.clone()], options, generation))
 }
 
+/// A push that is refused, as a plan has said before.
+pub fn push_as_planned(directory: &Path, host: &Host, options: Options) -> HostReport {
+    let fleet = Fleet::new(vec![host.clone()], options.clone()).unwrap();
+    let planned = fleet.plan(&source(directory), false, &()).remove(0);
+    let report = push_one(directory, host, options, 9);
+    let said = |error: &Option<Error>| error.as_ref().map(Error::to_string);
+    assert!(planned.error.is_some() && !planned.unchanged, "{planned:?}");
+    assert_eq!(said(&planned.error), said(&report.error));
+    report
+}
+
 pub fn undo_one(host: &Host, generation: u64) -> HostReport {
     let fleet = Fleet::new(vec![host.clone()], options()).unwrap();
     only(fleet.undo(Generation::new(generation), &()))

@@ -22,8 +22,13 @@ pub(crate) const CALLS: &[(&str, &str)] = &[
     ("opening", "openat,openat2"),
 ];
 
-/// After so many calls one by one, only some are tried.
-pub(crate) const EACH: u32 = 40;
+/// After so many calls one by one, only some are tried; in a soak (`RELEASE_SOAK`) every one.
+fn each() -> u32 {
+    match std::env::var_os("RELEASE_SOAK") {
+        Some(_) => u32::MAX,
+        None => 40,
+    }
+}
 
 /// `strace` counts for each thread, so the first thread that comes to its `nth` call ends all.
 pub(crate) fn killed_at(calls: &str, nth: u32, destination: &Path) -> Host {
@@ -252,7 +257,7 @@ pub(crate) fn at_every_call(
             .split(',')
             .filter(|call| !always.iter().any(|other| other.starts_with(call)))
             .collect();
-        let mut nth = 1;
+        let (mut nth, each) = (1, each());
         loop {
             let what = format!("{doing}, call {nth}");
             let host = fresh_host(scratch, template);
@@ -265,7 +270,7 @@ pub(crate) fn at_every_call(
                 break;
             }
             deaths += 1;
-            nth += 1 + if nth > EACH { nth / 8 } else { 0 };
+            nth += 1 + if nth > each { nth / 8 } else { 0 };
         }
         assert!(nth > 1, "{doing}: nothing was ever killed");
     }

@@ -53,7 +53,7 @@ fn of_an_update_that_keeps_no_undo() {
     // An undo of an earlier step is there, which is no way back from this one.
     write(scratch.at("oldest/file"), "oldest");
     push_one(&scratch.at("oldest"), &local(&template), options(), 1);
-    push_one(&old, &local(&template), options(), 1);
+    push_one(&old, &local(&template), options(), 2);
     let [old_tree, new_tree] = &trees;
     let pushed = source(&new);
     let plain = || release_sync::Options {
@@ -65,14 +65,14 @@ fn of_an_update_that_keeps_no_undo() {
         let what = format!("{doing}, call {nth}");
         let host = fresh_host(&scratch, &template);
         let at = &host.destination;
-        let killed = bring(&pushed, &killed_at(calls, nth, at), plain(), 2);
+        let killed = bring(&pushed, &killed_at(calls, nth, at), plain(), 3);
         let survived = killed.error.is_none();
         assert_old_or_new(&tree(at), [old_tree, new_tree], &what);
-        let report = until_unlocked(|| bring(&pushed, &host, plain(), 3));
+        let report = until_unlocked(|| bring(&pushed, &host, plain(), 4));
         assert!(report.error.is_none(), "{what}: {report:?}");
         assert_same(new_tree, &tree(at));
         assert_tidy(at);
-        let undone = undo_one(&host, 4);
+        let undone = undo_one(&host, 5);
         assert!(
             matches!(undone.error, Some(Error::NoUndo { .. })),
             "{what}: {undone:?}"

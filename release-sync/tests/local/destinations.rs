@@ -75,7 +75,7 @@ fn a_directory_that_must_be_a_mount_is_deferred_until_it_is() {
         ..options()
     };
     let deferred = || {
-        let report = push_one(&from, &host, mounted.clone(), 1);
+        let report = push_as_planned(&from, &host, mounted.clone());
         assert_eq!(report.outcome, Outcome::Deferred);
         assert!(
             matches!(report.error, Some(Error::NotMounted { .. })),
@@ -105,7 +105,7 @@ fn a_read_only_file_system_is_told_apart() {
         .arg(&host.destination)
         .status();
     assert!(status.unwrap().success());
-    let report = push_one(&from, &host, options(), 1);
+    let report = push_as_planned(&from, &host, options());
     assert_eq!(report.outcome, Outcome::ReadOnly, "{report:?}");
     assert!(
         matches!(report.error, Some(Error::ReadOnly { .. })),

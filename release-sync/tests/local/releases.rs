@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use release_sync::{Error, Fleet, Generation, Outcome, ProofClass};
+use release_sync::{Error, Fleet, Generation, HostReport, Outcome, ProofClass};
 
 use crate::common::*;
 
@@ -254,6 +254,39 @@ fn an_older_generation_is_refused_whatever_it_brings() {
         undo_one(&host, 8).error,
         Some(Error::Fenced { .. })
     ));
+}
+
+#[test]
+fn a_generation_means_one_release() {
+    let Scene { scratch, one, two } = scene();
+    let host = local(&scratch.at("host"));
+    push_one(&one, &host, options(), 1);
+    push_one(&two, &host, options(), 2);
+    let assert_refused = |report: HostReport| {
+        match report.error {
+            Some(Error::Fenced { seen, ours }) => assert_eq!((seen.get(), ours.get()), (2, 2)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(report.generation, Some(Generation::new(2)));
+        assert_eq!(report.release, Some(source(&two).release()));
+        assert_tidy(&host.destination);
+    };
+    assert_refused(push_one(&one, &host, options(), 2));
+    assert_refused(undo_one(&host, 2));
+    assert_same(&tree(&two), &tree(&host.destination));
+    // Also where somebody has made the tree that release already.
+    let edited = scratch.at("edited");
+    copy(&two, &edited);
+    for tree in [&edited, &host.destination] {
+        write(tree.join("a"), "edited");
+        age(&tree.join("a"), 3, 3);
+    }
+    assert_refused(push_one(&edited, &host, options(), 2));
+    // The same release may come again, to mend what was edited.
+    assert_ended(&push_one(&two, &host, options(), 2), Outcome::Committed);
+    assert_ended(&push_one(&two, &host, options(), 2), Outcome::Unchanged);
+    assert_same(&tree(&two), &tree(&host.destination));
+    assert_ended(&push_one(&one, &host, options(), 3), Outcome::Committed);
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn what_stays_is_an_obstacle_for_what_would_replace_it() {
         let host = local(&scratch.directory(name));
         write(host.destination.join("data/x.log"), "kept");
         let before = tree(&host.destination);
-        let report = push_one(&from, &host, options, 1);
+        let report = push_as_planned(&from, &host, options);
         match report.error {
             Some(Error::Files {
                 count: 1, first, ..
@@ -243,7 +243,7 @@ fn another_mount_is_neither_entered_nor_removed() {
     // A release that has something there is refused by name.
     write(from.join("old/mount/theirs"), "x");
     let before = tree(&host.destination);
-    let report = push_one(&from, &host, options(), 2);
+    let report = push_as_planned(&from, &host, options());
     match report.error {
         Some(Error::Files { first, .. }) => assert!(first.as_bytes().starts_with(b"old/mount")),
         other => panic!("{other:?}"),

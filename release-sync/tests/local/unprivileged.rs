@@ -200,7 +200,7 @@ fn a_directory_that_nobody_could_read_again_is_refused_by_name() {
             other => panic!("{mode:o}: {other:?}"),
         }
         assert_same(&before, &tree(&host.destination));
-        let roots = local(&scratch.at("roots"));
+        let roots = local(&scratch.at(&format!("roots{mode}")));
         assert_ended(&push_one(&from, &roots, options(), 2), Outcome::Committed);
     }
 }

@@ -141,7 +141,7 @@ fn known_hosts(path: &Path, policy: HostKeys) -> Check {
         }
         (Err(error), HostKeys::AcceptNew) if error.kind() == io::ErrorKind::NotFound => Check::ok(
             "known_hosts",
-            format!("{shown} is made when the first key is accepted"),
+            format!("{shown} is made when a deploy accepts the first key"),
         ),
         (Err(error), _) => Check::fault(
             "known_hosts",

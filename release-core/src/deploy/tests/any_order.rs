@@ -266,10 +266,7 @@ impl Around {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 4_000,
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(crate::testing::cases(4_000))]
 
     #[test]
     fn every_deploy_ends_and_keeps_its_word(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

@@ -13,7 +13,7 @@ use crate::wire::{ToAgent, ToController, control};
 fn stuck(word: &[u8]) -> Reach {
     let word: String = word.iter().map(|byte| format!("\\{byte:03o}")).collect();
     let script = format!(
-        r"printf '\000RELEASE\004\000'; cat >/dev/null &
+        r"printf '\000RELEASE\005\000'; cat >/dev/null &
         while sleep 1; do printf '{word}' || exit; done"
     );
     Reach::Command(["sh", "-c", &script].map(Into::into).to_vec())

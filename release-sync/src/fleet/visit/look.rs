@@ -37,8 +37,11 @@ impl Visit<'_> {
         let checksum = self.run.options.checksum;
         let (findings, result) = self.look(&goal, Purpose::Plan { itemize }, checksum);
         let marker = findings.have.as_ref().and_then(|have| have.marker);
-        let planned = findings.planned.unwrap_or_default();
-        let error = result.and_then(|()| self.would_be_refused(&planned)).err();
+        let (planned, refused) = findings.planned.unwrap_or_default();
+        let error = result.err();
+        let error = error
+            .or_else(|| self.too_many_deletions(&planned))
+            .or(refused);
         HostPlan {
             host: self.host.name.clone(),
             marker: marker.map(|(marker, _)| marker),
@@ -86,14 +89,10 @@ impl Visit<'_> {
         (findings, result)
     }
 
-    fn would_be_refused(&self, planned: &Planned) -> Result<(), Error> {
-        match self.run.options.max_delete {
-            Some(limit) if planned.deleted > limit => Err(Error::MaxDelete {
-                would: planned.deleted,
-                limit,
-            }),
-            _ => Ok(()),
-        }
+    fn too_many_deletions(&self, planned: &Planned) -> Option<Error> {
+        let limit = self.run.options.max_delete?;
+        let would = planned.deleted;
+        (would > limit).then_some(Error::MaxDelete { would, limit })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::plan::{Action, Origin, Step};
 use crate::tree::Found;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(crate::testing::cases(2_000))]
 
     #[test]
     fn a_tree_becomes_the_release(case in case()) {

@@ -285,7 +285,7 @@ fn nodes() -> impl Strategy<Value = Vec<(String, Node)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(crate::testing::cases(64))]
 
     /// What `walkdir` finds is what is found, in the order of paths, with the content that is there.
     #[test]

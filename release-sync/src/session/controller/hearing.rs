@@ -180,7 +180,11 @@ impl Controller {
         if !matches!(self.goal, Goal::Plan(_)) {
             return Err(broken("it planned what it was to do"));
         }
-        self.steps.push_back(Step::Planned(planned));
+        let refused = match planned.refused {
+            0 => None,
+            count => Some(self.refused(count)),
+        };
+        self.steps.push_back(Step::Planned(planned, refused));
         self.part();
         Ok(())
     }
@@ -208,16 +212,19 @@ impl Controller {
             self.abort();
             return Err(self.refused(staged.refused));
         }
-        match (&self.goal, self.target) {
-            (Goal::Push(release), _) if staged.release != release.id => {
+        match &self.goal {
+            Goal::Push(release) if staged.release != release.id => {
                 return Err(broken("it staged another release"));
             }
-            (Goal::Undo { to: Some(to), .. }, _) if staged.release != *to => {
+            Goal::Undo { to: Some(to), .. } if staged.release != *to => {
                 let (kept, wanted) = (staged.release, *to);
                 self.abort();
                 return Err(Error::OtherUndo { kept, wanted });
             }
-            _ => self.target = Some(staged.release),
+            Goal::Push(_) | Goal::Undo { .. } => self.target = Some(staged.release),
+            Goal::Await | Goal::Inspect | Goal::Plan(_) => {
+                return Err(broken("it staged what it was only to look at"));
+            }
         }
         self.counts.literal_bytes = staged.literal_bytes;
         self.counts.matched_bytes = staged.matched_bytes;
@@ -229,7 +236,7 @@ impl Controller {
 
     fn refused(&self, count: u64) -> Error {
         let entries = match &self.goal {
-            Goal::Push(release) => release.manifest.entries(),
+            Goal::Push(release) | Goal::Plan(release) => release.manifest.entries(),
             _ => &[],
         };
         let first = self.refusals.first();

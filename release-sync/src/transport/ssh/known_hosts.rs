@@ -1,9 +1,14 @@
 //! The file of known host keys, in OpenSSH's format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
+
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use hmac::{Hmac, Mac};
 use rustix::fs::{FlockOperation, flock};
@@ -43,6 +48,40 @@ pub(super) struct KnownHosts {
     /// Is there no such file?
     is_missing: bool,
     entries: Vec<Entry>,
+}
+
+/// What becomes of the key of a host that was unknown and is taken in.
+#[derive(Debug)]
+pub(crate) enum Newcomers {
+    /// It is written into the file, for good.
+    Written,
+    /// It is remembered as long as this is, by the file and the name that it would have there: for a run that
+    /// changes nothing.
+    Remembered(Mutex<BTreeMap<(PathBuf, String), Vec<u8>>>),
+}
+
+impl Newcomers {
+    pub(crate) fn remembered() -> Self {
+        Self::Remembered(Mutex::default())
+    }
+
+    /// Takes a key in, unless the host has another one by now: hands back what is known of it then.
+    pub(super) fn accept(
+        &self,
+        known: &KnownHosts,
+        name: &str,
+        key: &[u8],
+    ) -> Result<Verdict, Error> {
+        let Self::Remembered(keys) = self else {
+            return known.accept(name, key);
+        };
+        let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = keys.entry((known.path.clone(), String::from(name)));
+        Ok(match first.or_insert_with(|| key.to_vec()) == key {
+            true => Verdict::Known,
+            false => Verdict::Changed,
+        })
+    }
 }
 
 /// The names under which the file may have a host.
@@ -164,7 +203,7 @@ impl KnownHosts {
 
     /// Adds the key of a host that was unknown, on disk for good when this returns. Under a lock it looks
     /// again whether that is still so, and hands back what the file says by then.
-    pub(super) fn accept(&self, name: &str, key: &[u8]) -> Result<Verdict, Error> {
+    fn accept(&self, name: &str, key: &[u8]) -> Result<Verdict, Error> {
         accept(&self.path, name, key).map_err(|source| unusable(&self.path, source))
     }
 

@@ -13,7 +13,7 @@ use super::rig::Sshd;
 use super::*;
 
 fn attempt(target: &SshTarget, options: &SshOptions) -> Result<SshSession, Error> {
-    SshSession::connect(target, options, &Cancel::default())
+    SshSession::connect(target, options, &Newcomers::Written, &Cancel::default())
 }
 
 fn connect(sshd: &Sshd) -> SshSession {

@@ -26,6 +26,7 @@ const TO_CONTROLLER_2: &[u8] = include_bytes!("../fixtures/to-controller-v2.bin"
 const TO_AGENT_3: &[u8] = include_bytes!("../fixtures/to-agent-v3.bin");
 const TO_CONTROLLER_4: &[u8] = include_bytes!("../fixtures/to-controller-v4.bin");
 const TO_AGENT_4: &[u8] = include_bytes!("../fixtures/to-agent-v4.bin");
+const TO_AGENT_5: &[u8] = include_bytes!("../fixtures/to-agent-v5.bin");
 /// Compressed, so what later builds make of the same content may differ: only read.
 const COMPRESSED: &[u8] = include_bytes!("../fixtures/compressed-payload-v1.bin");
 
@@ -282,7 +283,7 @@ fn are_all_variants<M: DeserializeOwned>(indices: &BTreeSet<u8>) -> bool {
 
 #[test]
 fn the_greeting_stays_what_it_is() {
-    assert_eq!(wire::greeting(), *b"\0RELEASE\x04\x00");
+    assert_eq!(wire::greeting(), *b"\0RELEASE\x05\x00");
 }
 
 #[test]
@@ -293,6 +294,7 @@ fn messages_to_the_agent_stay_what_they_are() {
         (2, TO_AGENT_2, to_agent_2()),
         (3, TO_AGENT_3, to_agent_3()),
         (4, TO_AGENT_4, Vec::new()),
+        (5, TO_AGENT_5, Vec::new()),
     ] {
         assert_eq!(stream(version, messages.iter().map(control)), golden);
         let bodies = bodies(version, golden, FrameKind::Control);
@@ -400,6 +402,7 @@ fn the_document_shows_the_real_bytes() {
         ("to-controller-v2.bin", TO_CONTROLLER_2),
         ("to-agent-v3.bin", TO_AGENT_3),
         ("to-agent-v4.bin", TO_AGENT_4),
+        ("to-agent-v5.bin", TO_AGENT_5),
         ("to-controller-v4.bin", TO_CONTROLLER_4),
         ("wants-v1.bin", WANTS),
         ("payloads-v1.bin", PAYLOADS),

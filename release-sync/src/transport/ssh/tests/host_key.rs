@@ -45,6 +45,29 @@ fn an_unknown_host_is_refused_or_accepted_for_good() {
 }
 
 #[test]
+fn who_only_looks_remembers_a_new_host_and_writes_nothing() {
+    let [first, second] = [Sshd::start(), Sshd::start()];
+    let known_hosts = first.path("new/known_hosts");
+    let newcomers = Newcomers::remembered();
+    let look = |sshd: &Sshd| {
+        let mut target = sshd.target();
+        target.key_name = Some(String::from("i-0abc"));
+        let options = SshOptions {
+            known_hosts: known_hosts.clone(),
+            host_keys: HostKeys::AcceptNew,
+            ..sshd.options()
+        };
+        SshSession::connect(&target, &options, &newcomers, &Cancel::default())
+    };
+    look(&first).unwrap();
+    look(&first).unwrap();
+    // Who is met under a name that another key was shown by.
+    let error = look(&second).unwrap_err();
+    assert!(matches!(error, Error::HostKeyChanged { .. }), "{error:?}");
+    assert!(!first.path("new").exists());
+}
+
+#[test]
 fn a_revoked_key_is_refused_by_name() {
     let sshd = Sshd::start();
     let right = sshd.known_hosts_line("host_key");
