@@ -185,7 +185,7 @@ fn what_is_left_alone_for_its_kind_is_an_obstacle_for_another_kind() {
         }
         write(host.destination.join("junk"), "junk");
         let before = tree(&host.destination);
-        let report = push_one(&from, &host, options, 1);
+        let report = push_as_planned(&from, &host, options);
         match report.error {
             Some(Error::Files {
                 count: 1,

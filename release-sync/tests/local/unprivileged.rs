@@ -193,7 +193,7 @@ fn a_directory_that_nobody_could_read_again_is_refused_by_name() {
             release_sync::scan(&from, &options(), &()).unwrap_err();
             continue;
         }
-        match push_one(&from, &host, options(), 2).error {
+        match push_as_planned(&from, &host, options()).error {
             Some(release_sync::Error::Files {
                 count: 1, first, ..
             }) => assert_eq!(first.as_bytes(), b"d"),
