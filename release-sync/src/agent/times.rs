@@ -40,7 +40,10 @@ fn hardest<'m>(manifest: &'m Manifest, plan: &Plan) -> [Option<&'m Entry>; 3] {
     let entries = steps.map(|step| &manifest.entries()[step.entry as usize]);
     let fineness = |entry: &&Entry| {
         let nanos = entry.meta.mtime.nanos;
-        GRAINS.iter().filter(|&grain| nanos % grain != 0).count()
+        GRAINS
+            .iter()
+            .filter(|&&grain| !nanos.is_multiple_of(grain))
+            .count()
     };
     let mtime = |entry: &&Entry| entry.meta.mtime;
     [
