@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::process::Command;
 
 use release_tests::judge;
 use release_tests::scene::{Scene, write};
@@ -86,6 +87,44 @@ fn a_destination_on_a_read_only_file_system() {
     scene.assert_unchanged(&before);
     (scene.host()).run(&format!("mount -o remount,bind,rw {shared}"));
     scene.deploy_and_judge();
+}
+
+/// Found out before anything is changed, and no matter where the release has no such times.
+#[test]
+fn a_file_system_that_cannot_hold_the_times_of_the_release() {
+    let scene = Scene::with([SshdOptions {
+        disk: Some(40 << 20),
+        ..SshdOptions::default()
+    }]);
+    let (image, at) = (scene.rack.shared().join("image"), scene.rack.destination());
+    let (image, at) = (image.display(), at.display());
+    scene.host().run(&format!(
+        "truncate -s 32M {image}; mkfs.ext4 -q -I 128 {image}; mkdir {at}; mount -o loop {image} {at}"
+    ));
+    write(&scene.source(), "whole", "content");
+    write(&scene.source(), "below/file", "content");
+    let set_times = |times: [&str; 2]| {
+        for (path, time) in [".", "whole", "below", "below/file"]
+            .into_iter()
+            .zip([times[0], times[0], times[0], times[1]])
+        {
+            let status = Command::new("touch")
+                .args(["-d", time])
+                .arg(scene.source().join(path))
+                .status();
+            assert!(status.unwrap().success());
+        }
+    };
+    let before = scene.snapshots();
+    for odd in ["@1700000000.5", "@1700000000.000000001", "@3000000000"] {
+        set_times(["@1700000000", odd]);
+        let run = scene.cli.deploy();
+        run.assert_failed(1, &["alpha", "below/file", &odd[1..], "mkfs.ext4 -I 256"]);
+        scene.assert_unchanged(&before);
+    }
+    set_times(["@1700000000", "@1600000000"]);
+    scene.cli.deploy().assert_proven();
+    judge::assert_snapshots_equal(&scene.source(), &scene.host().tree());
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod streams;
 mod supply;
 #[cfg(test)]
 mod tests;
+mod times;
 mod worker;
 
 use std::io::{Read, Write};

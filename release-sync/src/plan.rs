@@ -69,6 +69,10 @@ pub(crate) enum Obstacle {
     Mount(RelPath),
     /// A directory is in the way, and what is in it is to stay.
     Directory,
+    /// Something that the tree's listing leaves out is in the way of a directory.
+    Unlisted,
+    /// The directory will not let its owner read it, who is not root.
+    Unreadable,
 }
 
 /// How a tree becomes a release.
@@ -129,7 +133,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) manifest: &'a Manifest,
     /// What it is, in [`RelPath`] order.
     pub(crate) tree: &'a [Found],
-    /// Directories in which something stays that the tree's listing leaves out.
+    /// Directories in which something stays that the tree's listing leaves out, in order. One that the
+    /// listing leaves out itself is in the way of whatever the manifest has there.
     pub(crate) holding: &'a [RelPath],
     /// Entries that are other mounts, in order. None lies in another.
     pub(crate) mounts: &'a [RelPath],

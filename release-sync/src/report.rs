@@ -54,8 +54,8 @@ pub struct Counts {
     /// Files that had been asked for and whose content was sent to its end, whole or as a delta, each
     /// counted once; in the attempt that counted.
     pub files_sent: u64,
-    /// Entries of every kind that were deleted, or would have been where no commit took place; in the
-    /// attempt that counted.
+    /// Entries of every kind that were deleted, as the host says once its commit is over; in the attempt
+    /// that counted.
     pub files_deleted: u64,
     /// Bytes from the controller to the host, the agent's upload apart, in all attempts.
     pub bytes_sent: u64,

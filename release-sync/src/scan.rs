@@ -135,7 +135,8 @@ pub(crate) struct Scan {
     pub(crate) specials: Vec<RelPath>,
     /// Entries that are other mounts, in order. Directories among them were not entered.
     pub(crate) mounts: Vec<RelPath>,
-    /// The directories that hold something excluded, in order: they are not as empty as they look.
+    /// The directories that hold something excluded, in order: they are not as empty as they look. Among
+    /// them is what was excluded as a directory, or as none: something of another kind may come to its place.
     pub(crate) excluded_in: Vec<RelPath>,
     /// Whether [`Scan::index`] would say nothing that the index given did not say already.
     pub(crate) index_is_current: bool,

@@ -102,7 +102,7 @@ impl Listed {
         }
         let beside = Beside::of(&plan, &scan.found, &scan.mounts, begin.delete);
         let counts = |path: &RelPath| beside.counts(path, &release);
-        let seen = Seen::new(scan.manifest_of(names, counts).ok()?);
+        let seen = Seen::new(scan.manifest_as(&release, names, counts).ok()?);
         Some(Self { seen, beside })
     }
 }

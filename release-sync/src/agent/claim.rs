@@ -4,9 +4,10 @@ use std::io;
 
 use release_core::{Digest, Manifest, Marker, Principal};
 
+use super::seen::Seen;
 use crate::Error;
 use crate::filter::Filter;
-use crate::scan::Names;
+use crate::scan::{Names, Scan};
 use crate::store::Store;
 use crate::wire::Begin;
 
@@ -56,6 +57,20 @@ impl Claim {
             names.prefer(users, groups);
         }
         names
+    }
+
+    /// What the tree is; `None` where something can't be read. Mostly it can be told without the release's
+    /// entries.
+    pub(super) fn observed(&self, scan: &Scan, names: &Names, store: &Store) -> Option<Seen> {
+        let release = match names.is_ambiguous() {
+            true => self.manifest(store),
+            false => None,
+        };
+        let observed = match &release {
+            Some(release) => scan.manifest_as(release, names, |_| true),
+            None => scan.manifest(names),
+        };
+        observed.ok().map(Seen::new)
     }
 
     /// What a scan leaves alone, as long as the release is that of the marker.

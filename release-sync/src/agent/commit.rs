@@ -76,11 +76,9 @@ impl Staging {
     /// What the tree shows now.
     fn prove(&self, scan: &Scan, release: ReleaseId) -> Result<release_core::Proof, Failure> {
         let manifest = &self.shared.manifest;
-        let mut names = self.destination.names.clone();
-        names.prefer(manifest.users(), manifest.groups());
         let counts = |path: &RelPath| self.beside.counts(path, manifest);
         let observed = scan
-            .manifest_of(&names, counts)
+            .manifest_as(manifest, &self.destination.names, counts)
             .map_err(|error| Failure::new(FaultKind::Commit, chain(&error)))?;
         Ok(Seen::new(observed).proof_of(release, self.destination.superuser))
     }

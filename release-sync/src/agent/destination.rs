@@ -53,12 +53,7 @@ impl Destination {
         let unusable = |doing: &'static str| {
             move |error: io::Error| Failure::io(FaultKind::Destination, doing, &error)
         };
-        let tree = open_tree(&begin.destination, limit, true)
-            .map_err(unusable("opening it"))?
-            .counted_by(sender.effort());
-        if begin.require_mount && !store::is_mount(&tree).map_err(unusable("looking at it"))? {
-            return Err(Failure::new(FaultKind::NotMounted, ""));
-        }
+        let tree = open_or_make(&begin, limit)?.counted_by(sender.effort());
         if begin.purpose == Purpose::Push {
             premises::check(&tree)?;
         }
@@ -79,7 +74,7 @@ impl Destination {
         let filter = claim.filter(&begin, Some(&store))?;
         let scan =
             observe(&begin, Some(&store), &store.tree, &filter).map_err(unusable("scanning it"))?;
-        let observed = scan.manifest(&names).ok().map(Seen::new);
+        let observed = claim.observed(&scan, &names, &store);
         let is_as_claimed = matches!((&observed, &claim.marker), (Some(seen), Some((marker, _)))
             if seen.id == marker.release && !has_strangers(&scan, &begin));
         let listed = match is_as_claimed {
@@ -382,6 +377,23 @@ pub(super) fn have(scan: &Scan, observed: Option<&Seen>, superuser: bool, claim:
         files,
         bytes,
     }
+}
+
+/// Opens the destination, and makes it if it is missing: unless it must be a mount, which a directory that we
+/// made is not.
+fn open_or_make(begin: &Begin, limit: Option<&Path>) -> Result<Root, Failure> {
+    let failed = |doing| move |error| Failure::io(FaultKind::Destination, doing, &error);
+    let not_mounted = || Failure::new(FaultKind::NotMounted, "");
+    let tree = match open_tree(&begin.destination, limit, !begin.require_mount) {
+        Err(error) if begin.require_mount && error.kind() == io::ErrorKind::NotFound => {
+            return Err(not_mounted());
+        }
+        opened => opened.map_err(failed("opening it"))?,
+    };
+    if begin.require_mount && !store::is_mount(&tree).map_err(failed("looking at it"))? {
+        return Err(not_mounted());
+    }
+    Ok(tree)
 }
 
 /// Opens the destination, inside `limit` if there is one, and makes it if it is missing and `make` says

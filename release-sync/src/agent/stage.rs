@@ -17,6 +17,7 @@ use super::destination::{Destination, owners_of};
 use super::fault::{Failure, chain, is_disk_trouble};
 use super::limits::{Budget, PROGRESS};
 use super::streams::Sender;
+use super::times;
 use super::worker::{FileOutcome, Outcome, Pool, Shared};
 use crate::plan::{self, Action, Obstacle, Origin, Plan, Situation};
 use crate::scan::Written;
@@ -88,6 +89,7 @@ impl Staging {
             delete: destination.begin.delete,
         });
         check_deletions(&plan, destination.begin.max_delete)?;
+        times::check(&stage, &manifest, &plan)?;
         let beside = Beside::of(&plan, &scan.found, &scan.mounts, destination.begin.delete);
         let lacking = lacking(&plan);
         let shared = Arc::new(Shared {
@@ -406,6 +408,10 @@ pub(super) fn describe(obstacle: &Obstacle) -> String {
         Obstacle::Directory => {
             String::from("a directory is in its way, with something in it that is to stay")
         }
+        Obstacle::Unlisted => String::from("something is in its way that is excluded or protected"),
+        Obstacle::Unreadable => String::from(
+            "its owner may not read it, so whoever receives it without being root can't prove what is in it",
+        ),
     };
     reason.chars().take(500).collect()
 }

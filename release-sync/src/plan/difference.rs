@@ -122,8 +122,8 @@ impl Difference<'_> {
                 }
                 continue;
             }
-            if old.is_some_and(|old| kept.contains(&old)) {
-                self.plan.obstacles.push((new, Obstacle::Directory));
+            if let Some(obstacle) = self.obstacle(entry, old, &kept) {
+                self.plan.obstacles.push((new, obstacle));
                 continue;
             }
             let Some(action) = self.action(entry, old.map(|old| &tree[old as usize])) else {
@@ -135,6 +135,27 @@ impl Difference<'_> {
                 old,
             });
         }
+    }
+
+    /// What keeps an entry from its place, other mounts apart.
+    fn obstacle(&self, entry: &Entry, old: Option<u32>, kept: &HashSet<u32>) -> Option<Obstacle> {
+        let holding = self.situation.holding;
+        match old {
+            Some(old) if kept.contains(&old) => Some(Obstacle::Directory),
+            None if holding.binary_search(&entry.path).is_ok() => match entry.is_directory() {
+                true => Some(Obstacle::Unlisted),
+                false => Some(Obstacle::Directory),
+            },
+            _ if self.is_shut(entry) => Some(Obstacle::Unreadable),
+            _ => None,
+        }
+    }
+
+    /// A directory that could not be looked into any more, and so never be proven. Root can, and only root
+    /// sets owners.
+    fn is_shut(&self, entry: &Entry) -> bool {
+        let is_root = self.situation.owners.is_some();
+        !is_root && entry.is_directory() && entry.meta.mode & 0o500 != 0o500
     }
 
     /// Files of the tree that share an inode share their attributes, too: one that is to have others

@@ -76,6 +76,27 @@ fn what_is_in_a_directory_goes_before_it() {
 }
 
 #[test]
+fn what_is_not_listed_is_in_the_way_of_whatever_comes_there() {
+    use What::*;
+    let new = [
+        ("a", File(1)),
+        ("b", Link(0)),
+        ("c/d", File(2)),
+        ("e", File(3)),
+    ];
+    let mut case = simple(&[("c", Directory)], &new);
+    case.holding = ["", "a", "b", "c", "c/d"].map(path).to_vec();
+    let (manifest, _, plan) = case.plan();
+    let index = |name: &str| manifest.find(&path(name)).unwrap().0 as u32;
+    let expected = ["a", "b", "c/d"].map(|name| (index(name), Obstacle::Directory));
+    assert_eq!(plan.obstacles, expected);
+    assert_eq!(summarize(&plan, &manifest).refused, 3);
+    case.new = small(&[("a/x", File(1))]);
+    case.holding = vec![path("a")];
+    assert_eq!(case.plan().2.obstacles, [(1, Obstacle::Unlisted)]);
+}
+
+#[test]
 fn a_mount_that_is_a_file_stays_as_well() {
     use What::*;
     let case = Case {

@@ -40,10 +40,16 @@ impl Names {
     ///
     /// So a tree that was made from a manifest yields that manifest, although the machine it was made
     /// on has other numbers. Where two principals resolve to one number here, the first one stands for
-    /// both.
+    /// both, and [`is_ambiguous`](Self::is_ambiguous) says so.
     pub(crate) fn prefer(&mut self, users: &[Principal], groups: &[Principal]) {
         self.users.prefer(users);
         self.groups.prefer(groups);
+    }
+
+    /// Does a number stand for two of the preferred principals? Then it takes the list of entries to tell
+    /// which of them an entry has.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.users.is_ambiguous || self.groups.is_ambiguous
     }
 
     /// Who a uid is.
@@ -72,6 +78,7 @@ struct Register {
     by_id: HashMap<u32, Box<[u8]>>,
     by_name: HashMap<Box<[u8]>, u32>,
     preferred: HashMap<u32, Principal>,
+    is_ambiguous: bool,
 }
 
 impl Register {
@@ -91,7 +98,8 @@ impl Register {
         for principal in principals {
             let id = self.resolve(principal);
             let preferred = self.preferred.entry(id);
-            preferred.or_insert_with(|| principal.clone());
+            let preferred = preferred.or_insert_with(|| principal.clone());
+            self.is_ambiguous |= preferred != principal;
         }
     }
 
@@ -165,6 +173,14 @@ mod tests {
             unnamed
         );
         assert_eq!(names.principal_of_uid(0), principal(0, Some(b"root")));
+        assert!(!names.is_ambiguous());
+        names.prefer(
+            &[],
+            &[principal(34, None), principal(99, Some(b"www-data"))],
+        );
+        assert!(!names.is_ambiguous());
+        names.prefer(&[principal(33, None)], &[]);
+        assert!(names.is_ambiguous());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod digest;
+mod owners;
 mod tree;
 
 use std::fs::File;

@@ -214,12 +214,12 @@ impl Walk<'_> {
         let excludes = |file_type| self.excludes(path, name, file_type == FileType::Directory);
         let hint = entry.file_type();
         if hint != FileType::Unknown && excludes(hint) {
-            return Ok(Verdict::Excluded);
+            return Ok(self.leave_out(path, name, hint));
         }
         let (stat, place) = stat_at(directory, name)?;
         self.root.effort().add(1);
         if hint != stat.file_type && excludes(stat.file_type) {
-            return Ok(Verdict::Excluded);
+            return Ok(self.leave_out(path, name, stat.file_type));
         }
         let mut buffer = [const { MaybeUninit::uninit() }; TARGET_BUFFER];
         let target = match stat.file_type {
@@ -238,6 +238,17 @@ impl Walk<'_> {
         };
         listing.add(name.to_bytes(), target, stat, id)?;
         Ok(Verdict::Kept)
+    }
+
+    /// Notes of what is excluded where it would not be, were it of another kind.
+    fn leave_out(&self, path: &RelPath, name: &CStr, file_type: FileType) -> Verdict {
+        let is_directory = file_type == FileType::Directory;
+        if !self.excludes(path, name, !is_directory)
+            && let Ok(path) = path.join(name.to_bytes())
+        {
+            self.aside().excluded_in.push(path);
+        }
+        Verdict::Excluded
     }
 
     fn excludes(&self, path: &RelPath, name: &CStr, is_directory: bool) -> bool {

@@ -260,7 +260,12 @@ impl Commit<'_> {
             let (parent, name) = self.store.tree.parent(&found.path)?;
             attributes::change_mode(&parent, name, 0o700)?;
         }
-        closed.retain(|found| self.manifest.find(&found.path).is_none());
+        // One that goes is no more, and where it was may be a file or a symlink.
+        let gone = self.plan.clearings.iter().chain(&self.plan.deletions);
+        let gone: HashSet<&RelPath> = gone.map(|&old| &self.tree[old as usize].path).collect();
+        closed.retain(|found| {
+            !gone.contains(&found.path) && self.manifest.find(&found.path).is_none()
+        });
         Ok(closed)
     }
 

@@ -11,10 +11,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
-use release_core::{Entry, Kind, Manifest, RelPath, ReleaseId};
+use release_core::{Entry, Kind, Manifest, RelPath, ReleaseId, Timestamp};
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
+use super::attributes::set_mtime;
 use super::{
     Attributes, Birth, create_with, make_subdirectory, names, remove_tree, subdirectory, unlink,
 };
@@ -54,6 +55,17 @@ impl Stage {
     /// The directory at which the release's root will be.
     pub(crate) fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// What the file system makes of a time: tried on the directory of the stage itself, whose own means
+    /// nothing.
+    pub(crate) fn try_time(&self, mtime: Timestamp) -> io::Result<Timestamp> {
+        set_mtime(self.root.as_fd(), mtime)?;
+        let found = rustix::fs::fstat(&self.root)?;
+        Ok(Timestamp {
+            seconds: found.st_mtime,
+            nanos: found.st_mtime_nsec as u32,
+        })
     }
 
     /// Sifts what an earlier run left. What stays are directories of the manifest and files that have

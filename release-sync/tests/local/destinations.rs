@@ -69,20 +69,29 @@ fn a_link_inside_leads_nowhere() {
 fn a_directory_that_must_be_a_mount_is_deferred_until_it_is() {
     let scratch = Scratch::new();
     let from = small_source(&scratch);
-    let host = local(&scratch.directory("host"));
+    let host = local(&scratch.at("host"));
     let mounted = Options {
         require_mount: true,
         ..options()
     };
-    let report = push_as_planned(&from, &host, mounted.clone());
-    assert_eq!(report.outcome, Outcome::Deferred);
-    assert!(
-        matches!(report.error, Some(Error::NotMounted { .. })),
-        "{report:?}"
-    );
+    let deferred = || {
+        let report = push_as_planned(&from, &host, mounted.clone());
+        assert_eq!(report.outcome, Outcome::Deferred);
+        assert!(
+            matches!(report.error, Some(Error::NotMounted { .. })),
+            "{report:?}"
+        );
+    };
+    deferred();
+    assert!(!host.destination.exists());
+    scratch.directory("host");
+    deferred();
     assert_eq!(std::fs::read_dir(&host.destination).unwrap().count(), 0);
     let _mount = Mount::tmpfs(&host.destination, "1m");
-    assert_ended(&push_one(&from, &host, mounted, 1), Outcome::Committed);
+    assert_ended(
+        &push_one(&from, &host, mounted.clone(), 1),
+        Outcome::Committed,
+    );
 }
 
 #[test]

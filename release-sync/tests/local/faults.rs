@@ -150,8 +150,10 @@ fn a_cancelled_run_leaves_the_tree_and_keeps_what_was_staged() {
             "{state:?}: {report:?}"
         );
         assert_same(&before, &tree(&host.destination));
+        assert_eq!(report.counts.files_deleted, 0, "{state:?}");
         let again = until_unlocked(|| push_one(&from, &host, options(), 3));
         assert_ended(&again, Outcome::Committed);
+        assert_eq!(again.counts.files_deleted, 1);
         if state == HostState::Staged {
             assert_eq!(
                 again.counts.files_sent, 0,

@@ -12,6 +12,7 @@ mod content;
 mod destinations;
 mod faults;
 mod lists;
+mod owners;
 mod private;
 mod progress;
 mod releases;

@@ -160,6 +160,45 @@ fn what_stays_is_an_obstacle_for_what_would_replace_it() {
     }
 }
 
+/// Likewise where what stays is not even looked into.
+#[test]
+fn what_is_left_alone_for_its_kind_is_an_obstacle_for_another_kind() {
+    let scratch = Scratch::new();
+    let from = scratch.directory("source");
+    write(from.join("g"), "g");
+    write(from.join("shared"), "now a file");
+    write(from.join("zz/shared.d/f"), "now a directory");
+    let keep = [
+        ("excluded", excluding(&["/shared/"])),
+        ("protected", protecting(&["/shared/"])),
+        ("file", excluding(&["shared.d", "!shared.d/"])),
+    ];
+    for (name, options) in keep {
+        let host = local(&scratch.directory(name));
+        let first = match name {
+            "file" => "zz/shared.d",
+            _ => "shared",
+        };
+        match name {
+            "file" => write(host.destination.join("zz/shared.d"), "kept"),
+            _ => write(host.destination.join("shared/upload"), "kept"),
+        }
+        write(host.destination.join("junk"), "junk");
+        let before = tree(&host.destination);
+        let report = push_as_planned(&from, &host, options);
+        match report.error {
+            Some(Error::Files {
+                count: 1,
+                first: path,
+                ..
+            }) => assert_eq!(path.as_bytes(), first.as_bytes()),
+            other => panic!("{name}: {other:?}"),
+        }
+        assert_eq!(report.counts.files_deleted, 0);
+        assert_same(&before, &tree(&host.destination));
+    }
+}
+
 #[test]
 fn a_limit_on_deletions_refuses_before_anything_happens() {
     let scratch = Scratch::new();

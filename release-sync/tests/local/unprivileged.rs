@@ -151,6 +151,60 @@ fn a_closed_directory_may_hold_what_stays() {
     );
 }
 
+/// As when what was a directory becomes a link to the current version of it.
+#[test]
+fn a_closed_directory_may_lie_where_there_is_no_directory_any_more() {
+    let scratch = Scratch::new();
+    let host = nobody(&scratch);
+    let (one, two) = (scratch.directory("one"), scratch.directory("two"));
+    for name in ["current", "upwards", "file"] {
+        write(one.join(name).join("lib/f"), "f");
+        chmod(one.join(name).join("lib"), 0o555);
+    }
+    write(two.join("v1/lib/f"), "f");
+    chmod(two.join("v1/lib"), 0o555);
+    symlink("v1", two.join("current"));
+    symlink("..", two.join("upwards"));
+    write(two.join("file"), "now a file");
+    for (generation, root) in [(1, &one), (2, &two), (3, &one)] {
+        let push = push_one(root, &host, options(), generation);
+        assert_ended(&push, Outcome::Committed);
+        assert_same(
+            &without_owners(tree(root)),
+            &without_owners(tree(&host.destination)),
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_nobody_could_read_again_is_refused_by_name() {
+    let scratch = Scratch::new();
+    let host = nobody(&scratch);
+    let from = scratch.directory("source");
+    write(from.join("a"), "a");
+    push_one(&from, &host, options(), 1);
+    let before = tree(&host.destination);
+    write(from.join("a"), "b");
+    write(from.join("d/f"), "f");
+    for mode in [0o311, 0o400, 0] {
+        chmod(from.join("d"), mode);
+        if !is_root() {
+            // Such a source is none for its owner either.
+            release_sync::scan(&from, &options(), &()).unwrap_err();
+            continue;
+        }
+        match push_as_planned(&from, &host, options()).error {
+            Some(release_sync::Error::Files {
+                count: 1, first, ..
+            }) => assert_eq!(first.as_bytes(), b"d"),
+            other => panic!("{mode:o}: {other:?}"),
+        }
+        assert_same(&before, &tree(&host.destination));
+        let roots = local(&scratch.at(&format!("roots{mode}")));
+        assert_ended(&push_one(&from, &roots, options(), 2), Outcome::Committed);
+    }
+}
+
 #[test]
 fn a_destination_of_somebody_else_is_refused_as_it_is() {
     let scratch = Scratch::new();

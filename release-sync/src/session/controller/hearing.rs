@@ -226,7 +226,6 @@ impl Controller {
                 return Err(broken("it staged what it was only to look at"));
             }
         }
-        self.counts.files_deleted = staged.deletions;
         self.counts.literal_bytes = staged.literal_bytes;
         self.counts.matched_bytes = staged.matched_bytes;
         self.counts.local_bytes = staged.local_bytes;
