@@ -138,6 +138,8 @@ pub(crate) struct Scan {
     /// The directories that hold something excluded, in order: they are not as empty as they look. Among
     /// them is what was excluded as a directory, or as none: something of another kind may come to its place.
     pub(crate) excluded_in: Vec<RelPath>,
+    /// How many of the files have another name as well, in the tree or elsewhere.
+    pub(crate) linked: u64,
     /// Whether [`Scan::index`] would say nothing that the index given did not say already.
     pub(crate) index_is_current: bool,
 }
@@ -168,6 +170,7 @@ pub(crate) fn scan_tree(root: &Root, options: &ScanOptions<'_>) -> io::Result<Sc
         specials: aside.specials,
         mounts: aside.mounts,
         excluded_in: aside.excluded_in,
+        linked: aside.linked,
         index_is_current,
     };
     scan.unreadable.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -18,6 +18,8 @@ pub(super) struct Stat {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) size: u64,
+    /// How many names it has.
+    pub(super) links: u32,
     pub(super) mtime: Timestamp,
     pub(super) stamp: Stamp,
 }
@@ -74,6 +76,7 @@ fn stat(found: &Statx) -> Stat {
         uid: found.stx_uid,
         gid: found.stx_gid,
         size: found.stx_size,
+        links: found.stx_nlink,
         mtime: timestamp(found.stx_mtime),
         stamp: Stamp {
             inode: found.stx_ino,

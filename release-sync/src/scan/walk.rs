@@ -42,6 +42,7 @@ pub(super) struct Aside {
     pub(super) specials: Vec<RelPath>,
     pub(super) mounts: Vec<RelPath>,
     pub(super) excluded_in: Vec<RelPath>,
+    pub(super) linked: u64,
 }
 
 /// A directory's entries by name. Small, since all of them are held at once.
@@ -229,6 +230,9 @@ impl Walk<'_> {
         let is_beyond = place.is_beyond(&self.place, stat.file_type);
         if is_beyond && let Ok(path) = path.join(name.to_bytes()) {
             self.aside().mounts.push(path);
+        }
+        if stat.file_type == FileType::RegularFile && stat.links > 1 {
+            self.aside().linked += 1;
         }
         let id = match stat.file_type {
             FileType::Directory if !is_beyond => {

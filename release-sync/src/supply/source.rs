@@ -171,6 +171,7 @@ impl Source {
             notes.push(String::from("the source's index can't be written"));
         }
         notes.extend(left_out(&scan));
+        notes.extend(untied(&scan));
         let names = Names::system(options.numeric_owner);
         let manifest = scan
             .manifest(&names)
@@ -226,6 +227,19 @@ fn left_out(scan: &Scan) -> Option<String> {
         count => {
             format!("{count} devices, fifos and sockets are left out, the first of them `{first}`")
         }
+    })
+}
+
+/// A release has no hard links.
+fn untied(scan: &Scan) -> Option<String> {
+    Some(match scan.linked {
+        0 => return None,
+        1 => String::from(
+            "1 file has another name as well, and is one of its own on hosts: no hard link",
+        ),
+        count => format!(
+            "{count} files have other names as well, and are files of their own on hosts: no hard links"
+        ),
     })
 }
 

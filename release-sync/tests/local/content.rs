@@ -111,6 +111,19 @@ fn drift_of_every_kind_is_mended() {
 
 /// Names of one inode that are to differ in their attributes, and names of one inode that are all to go.
 #[test]
+fn hard_links_of_a_source_are_told_of() {
+    let scratch = Scratch::new();
+    let from = scratch.directory("source");
+    write(from.join("a"), "a");
+    write(from.join("d/b"), "b");
+    assert!(source(&from).notes().is_empty());
+    std::fs::hard_link(from.join("a"), scratch.at("elsewhere")).unwrap();
+    assert!(source(&from).notes()[0].starts_with("1 file has another name"));
+    std::fs::hard_link(from.join("d/b"), from.join("d/c")).unwrap();
+    assert!(source(&from).notes()[0].starts_with("3 files have other names"));
+}
+
+#[test]
 fn hard_links_on_the_host_do_not_tie_files_together() {
     let scratch = Scratch::new();
     let (from, host) = (

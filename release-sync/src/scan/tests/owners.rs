@@ -37,6 +37,7 @@ fn release(scan: &Scan, users: [u32; 3], passwd: &str) -> Manifest {
         specials: Vec::new(),
         mounts: Vec::new(),
         excluded_in: Vec::new(),
+        linked: 0,
         index_is_current: false,
     };
     of_source.manifest(&names).unwrap()
