@@ -1,5 +1,7 @@
 //! What looks at the instances of groups, or only pushes to them.
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::*;
 
 /// The lines of an event, as they are.
@@ -163,4 +165,73 @@ fn going_back_takes_instances_and_the_pointer_along() {
     server.deploy().assert_code(0);
     assert_eq!(server.on(&hosts[1]).as_deref(), Some("third"));
     assert_eq!(pointer()["previous"]["generation"], after["generation"]);
+}
+
+/// A release that was deployed twice, since a host was down the first time say, is one release.
+#[test]
+fn going_back_passes_over_what_is_the_same_release() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    server.deploy().assert_code(0);
+    let first = server.pointed();
+    server.edit("index.html", "mistake");
+    server.deploy().assert_code(0);
+    server.deploy().assert_code(0);
+    let back = Run::of(server.command(&["rollback"]).output().unwrap());
+    back.assert_code(0);
+    assert_eq!(back.outcomes()[host.as_str()], "undone", "{back:#?}");
+    assert_eq!(server.on(&host).as_deref(), Some("first"));
+    assert_eq!(server.pointed(), first);
+    // The named one again: it has that already.
+    let again = Run::of(server.command(&["rollback", "1"]).output().unwrap());
+    again.assert_code(0);
+    assert_eq!(again.outcomes()[host.as_str()], "unchanged", "{again:#?}");
+}
+
+#[test]
+fn what_was_only_pushed_is_gone_back_from_to_what_is_published() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    server.deploy().assert_code(0);
+    server.edit("index.html", "second");
+    server.deploy().assert_code(0);
+    let second = server.pointed();
+    server.edit("index.html", "mistake");
+    let pushed = server.command(&["deploy", "--no-snapshot"]).output();
+    Run::of(pushed.unwrap()).assert_code(0);
+    let back = Run::of(server.command(&["rollback"]).output().unwrap());
+    back.assert_code(0);
+    assert_eq!(back.outcomes()[host.as_str()], "undone", "{back:#?}");
+    assert_eq!(server.on(&host).as_deref(), Some("second"));
+    assert_eq!(server.pointed(), second);
+}
+
+#[test]
+fn a_deploy_that_was_interrupted_before_its_publication_is_gone_back_from() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    server.deploy().assert_code(0);
+    server.edit("index.html", "second");
+    server.deploy().assert_code(0);
+    let second = server.pointed();
+    server.edit("index.html", "mistake");
+    let slow = Delays {
+        snapshot: 60_000,
+        ..DELAYS
+    };
+    server.cloud.set_delays(slow).unwrap();
+    let deploy = server.start();
+    wait_for("it is committed", || {
+        server.on(&host).as_deref() == Some("mistake")
+    });
+    // The rest of the commit.
+    sleep(Duration::from_millis(500));
+    kill_process(Pid::from_child(&deploy), Signal::TERM).unwrap();
+    let run = Run::of(deploy.wait_with_output().unwrap());
+    run.assert_code(130);
+
+    let back = Run::of(server.command(&["rollback"]).output().unwrap());
+    back.assert_code(0);
+    assert_eq!(server.on(&host).as_deref(), Some("second"));
+    assert_eq!(server.pointed(), second);
 }

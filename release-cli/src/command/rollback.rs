@@ -88,7 +88,8 @@ impl Run<'_> {
         self.desk
             .clean_up(cloud, state, self.lock, Some(&current))?;
         let fleet = fleet_of(cloud, &self.file.volume()?)?;
-        let target = Target::of_cloud(cloud, &fleet, &current, history, wanted)?;
+        let given = target::given(state, history, &Places::of(&before.hosts))?;
+        let target = Target::of_cloud(cloud, &fleet, &current, &given, history, wanted)?;
         self.confirm(&target)?;
         let seen = generations(cloud, &fleet)?.into_iter();
         let generation = self.lock.allocate_after(seen.chain([current.generation]))?;

@@ -266,6 +266,23 @@ fn going_back_publishes_the_older_snapshot_as_a_higher_generation() {
     assert_eq!(history.last().unwrap()["deed"], "rollback");
 }
 
+/// The same release, published again: it is not what can be gone back to, and what can be is kept.
+#[test]
+fn going_back_passes_over_what_is_the_same_release() {
+    let place = server();
+    done(&place, &["snapshot"]);
+    fs::write(place.path().join("app/index.html"), "two").unwrap();
+    for _ in 0..3 {
+        done(&place, &["snapshot"]);
+    }
+    let back = done(&place, &["rollback"]);
+    let published = named(&back, "published")[0];
+    assert_eq!(published["generation"], 5);
+    let id = published["snapshot"].as_str().unwrap();
+    let copy = place.path().join("fleet/snapshots").join(id);
+    assert_eq!(fs::read_to_string(copy.join("index.html")).unwrap(), "one");
+}
+
 #[test]
 fn the_doctor_looks_at_the_cloud_too() {
     let place = server();
