@@ -278,6 +278,29 @@ impl Verdict {
             overall,
         }
     }
+
+    /// With what happened apart from hosts. `is_changed`: something was changed, by what happened there or on
+    /// hosts; `is_whole`: all was done that was to be.
+    pub(crate) fn with(self, failure: Option<&Failure>, is_changed: bool, is_whole: bool) -> Self {
+        if is_whole && failure.is_none() && self.overall == Overall::Ok {
+            return self;
+        }
+        let is_changed = is_changed || self.overall == Overall::Partial;
+        let overall = match is_changed {
+            true => Overall::Partial,
+            false => Overall::Failed,
+        };
+        let exit = match self.exit {
+            exit @ (Exit::Interrupted | Exit::Usage | Exit::Locked) => exit,
+            _ if is_changed => Exit::Partial,
+            exit => match failure {
+                Some(failure) => Exit::of_failure(failure),
+                None if exit == Exit::Done => Exit::Failed,
+                None => exit,
+            },
+        };
+        Self { exit, overall }
+    }
 }
 
 fn is_half_done(aim: Aim, host: &HostReport, begun: &HashSet<String>) -> bool {

@@ -229,6 +229,11 @@ fn a_deploy_that_was_interrupted_before_its_publication_is_gone_back_from() {
     kill_process(Pid::from_child(&deploy), Signal::TERM).unwrap();
     let run = Run::of(deploy.wait_with_output().unwrap());
     run.assert_code(130);
+    let finished = run.finished.as_ref().unwrap();
+    assert_eq!(finished.outcome, "partial", "{run:#?}");
+    assert!(run.stderr.contains("nothing was published"), "{run:#?}");
+    let history = server.command(&["history", "--last", "1"]).output();
+    assert_eq!(events(&history.unwrap(), "deploy")[0]["outcome"], "partial");
 
     let back = Run::of(server.command(&["rollback"]).output().unwrap());
     back.assert_code(0);
