@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use release_core::{Generation, Label, Pointer};
-use release_sync::Fleet;
+use release_sync::{Fleet, HostReport, Outcome};
 
 use super::desk::{Deadline, Desk, Watch};
 use crate::args::RollbackArgs;
@@ -93,9 +93,15 @@ impl Run<'_> {
         self.confirm(&target)?;
         let seen = generations(cloud, &fleet)?.into_iter();
         let generation = self.lock.allocate_after(seen.chain([current.generation]))?;
-        let is_well = match target.is_current {
-            true => true,
-            false => self.publish(cloud, &publisher, &current, &target, generation)?,
+        let is_well = match target.is_to_publish() {
+            true => self.publish(cloud, &publisher, &current, &target, generation)?,
+            false => {
+                let generation = current.generation;
+                let text =
+                    format!("generation {generation} is published already: only hosts go back");
+                self.desk.screen.note(&text);
+                true
+            }
         };
         // Whoever was launched before the publication is on this list, or on the next.
         let environment = &self.desk.environment;
@@ -181,7 +187,13 @@ impl Run<'_> {
         report.release = Some(target.release);
         let begun = watch.begun();
         let interrupted = desk.interrupts.interrupted();
+        // One that is starting may have read the pointer before it was replaced.
+        let starting = reversal.absent.iter().any(|one| one.word() == "booting");
+        let has_gone = |host: &HostReport| host.outcome == Outcome::Undone;
+        // Once the pointer is out something is changed, whatever became of hosts.
+        let is_changed = target.is_to_publish() || starting || report.hosts.iter().any(has_gone);
         let verdict = Verdict::of(Aim::Undo, interrupted, &report, &begun);
+        let verdict = verdict.with(None, is_changed, is_well && !starting);
         let doing = Doing {
             deed: Deed::Rollback,
             release: target.release,
@@ -196,19 +208,12 @@ impl Run<'_> {
         }
         let exit = desk.finish(&report, verdict);
         desk.note_absent(&reversal.absent);
-        // One that is starting may have read the pointer before it was replaced.
-        let starting = reversal.absent.iter().any(|one| one.word() == "booting");
         if starting {
             desk.screen.note(
                 "warning: what is booting may come up with what was gone back from; look with `release-cli \
                  status`",
             );
         }
-        Ok(match exit {
-            // The pointer is out, whatever became of hosts.
-            Exit::Failed | Exit::Refused if target.is_published() => Exit::Partial,
-            Exit::Done if !is_well || starting => Exit::Partial,
-            exit => exit,
-        })
+        Ok(exit)
     }
 }

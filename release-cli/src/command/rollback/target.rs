@@ -27,9 +27,9 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Is something published, now or before?
-    pub(super) fn is_published(&self) -> bool {
-        self.snapshot.is_some()
+    /// Is it still to be published?
+    pub(super) fn is_to_publish(&self) -> bool {
+        self.snapshot.is_some() && !self.is_current
     }
 
     /// Without a cloud: what was pushed to these hosts before the last push. They keep that one and no other.
