@@ -45,7 +45,7 @@ struct Last {
     /// By name: what was written before places were.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     hosts: BTreeMap<String, Fate>,
-    /// By place.
+    /// By place, and by what the place is called: an address that was corrected is no other host.
     #[serde(default)]
     places: BTreeMap<String, Fate>,
 }
@@ -53,12 +53,15 @@ struct Last {
 impl State {
     /// What came of the last deploy to each of these hosts, by name; `None` if there was none yet to any.
     pub(crate) fn fates(&self, places: &Places) -> Result<Option<BTreeMap<String, Fate>>, Failure> {
-        let Some(mut last) = self.last()? else {
+        let Some(last) = self.last()? else {
             return Ok(None);
         };
-        let fates = places.iter().filter_map(|(host, place)| {
-            let fate = last.places.remove(place);
-            Some((host.to_owned(), fate.or_else(|| last.hosts.remove(host))?))
+        let fates = places.iter().filter_map(|(host, keys)| {
+            let fate = keys.iter().find_map(|key| last.places.get(*key));
+            Some((
+                host.to_owned(),
+                fate.or_else(|| last.hosts.get(host))?.clone(),
+            ))
         });
         Ok(Some(fates.collect()).filter(|fates: &BTreeMap<_, _>| !fates.is_empty()))
     }
@@ -121,11 +124,14 @@ impl DeployLock<'_> {
     ) -> Result<(), Failure> {
         let mut last = self.state.last().ok().flatten().unwrap_or_default();
         for (host, fate) in fates {
-            match places.get(&host) {
-                Some(place) => last.places.insert(place.to_owned(), fate),
+            match places.keys(&host) {
+                Some(keys) => {
+                    let keys = keys.map(|key| (key.to_owned(), fate.clone()));
+                    last.places.extend(keys);
+                }
                 // An instance that nothing could be done about has no address to be found at.
-                None => last.hosts.insert(host, fate),
-            };
+                None => _ = last.hosts.insert(host, fate),
+            }
         }
         let mut content =
             serde_json::to_vec_pretty(&last).map_err(|error| self.state.fault()(error.into()))?;
@@ -200,6 +206,27 @@ mod tests {
             .unwrap();
         assert_eq!(fates(&state, &others), [unfinished("worker-10")]);
         assert_eq!(fates(&state, &places), expected);
+    }
+
+    /// A host that failed since its address was wrong is the same host at the right one; but not another
+    /// application's on the same machine.
+    #[test]
+    fn a_host_keeps_its_fate_at_another_address() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path()).unwrap();
+        let at = |address: &str, destination: &str| {
+            let target = release_sync::SshTarget::new("www", address);
+            Places::of(&[release_sync::Host {
+                name: String::from("web-1"),
+                ..release_sync::Host::ssh(target, destination)
+            }])
+        };
+        let wrong = at("10.0.0.5", "/srv/app");
+        let lock = state.lock("ada").unwrap();
+        lock.begin(DEPLOY, &wrong, ["web-1"].into_iter()).unwrap();
+        let unfinished = [("web-1".to_owned(), "unfinished".to_owned(), false)];
+        assert_eq!(fates(&state, &at("10.0.0.6", "/srv/app")), unfinished);
+        assert_eq!(fates(&state, &at("10.0.0.5", "/srv/other")), []);
     }
 
     /// What an older version wrote has names only, and counts until something newer is known.
