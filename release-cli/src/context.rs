@@ -12,8 +12,8 @@ mod rollout;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use release_core::{Config, Rate};
-use release_sync::{Host, Options, SshOptions};
+use release_core::{CloudKind, Config, Rate};
+use release_sync::{Host, Options, Reach, SshOptions};
 
 use crate::args::{DeployArgs, HostArgs, PullArgs, StatusArgs};
 use crate::failure::Failure;
@@ -81,6 +81,8 @@ pub(crate) struct Checkup {
     pub(crate) unlisted: Option<Failure>,
     pub(crate) options: Options,
     pub(crate) ssh: SshOptions,
+    /// Is any host reached by SSH, or could be?
+    pub(crate) has_ssh: bool,
     pub(crate) state: Option<PathBuf>,
 }
 
@@ -223,12 +225,15 @@ impl File {
         environment: &Environment,
     ) -> Result<Checkup, Failure> {
         let (present, unlisted) = self.as_far_as_known(args, environment)?;
+        let mut hosts = present.hosts.iter();
+        let has_ssh = hosts.any(|host| matches!(host.reach, Reach::Ssh(_)));
         Ok(Checkup {
             source: self.source(None, environment),
             hosts: present.hosts,
             absent: present.absent,
             unlisted,
             options: self.options(environment)?,
+            has_ssh: self.config.cloud.kind != CloudKind::Local || has_ssh,
             ssh: self.ssh(environment)?,
             state: self.state(environment),
             file: self.path.clone(),
