@@ -50,6 +50,10 @@ pub(crate) trait Screen: Monitor + Send {
     /// Something worth knowing that belongs to no host.
     fn note(&self, text: &str);
 
+    /// An instance of which nothing is to be had now, and what it is, in a word: a host of what is shown next, of
+    /// which nothing else is known.
+    fn absent(&self, host: &str, standing: &'static str);
+
     /// Something worth knowing of what is given out, which is no fault.
     fn remark(&self, text: &str);
 

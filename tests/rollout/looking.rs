@@ -22,6 +22,12 @@ fn named(events: &[serde_json::Value]) -> Vec<&str> {
     names
 }
 
+/// Those that could not be asked, and the others.
+fn absent(hosts: Vec<serde_json::Value>) -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
+    let hosts = hosts.into_iter();
+    hosts.partition(|host| host["state"] != "found")
+}
+
 #[test]
 fn plan_and_status_know_the_instances() {
     let server = Server::new();
@@ -33,7 +39,10 @@ fn plan_and_status_know_the_instances() {
     let plan = server.command(&["plan"]).output().unwrap();
     assert_eq!(plan.status.code(), Some(0), "{plan:?}");
     let planned = events(&plan, "host");
+    let (left_out, planned) = absent(planned);
     assert_eq!(named(&planned), ids);
+    assert_eq!(named(&left_out), [asleep.as_str()]);
+    assert_eq!(left_out[0]["state"], "asleep");
     assert!(
         planned.iter().all(|host| host["files_sent"] == 1),
         "{planned:?}"
@@ -45,8 +54,9 @@ fn plan_and_status_know_the_instances() {
     server.deploy().assert_code(0);
     let status = server.command(&["status"]).output().unwrap();
     assert_eq!(status.status.code(), Some(0), "{status:?}");
-    let found = events(&status, "host");
+    let (left_out, found) = absent(events(&status, "host"));
     assert_eq!(named(&found), ids);
+    assert_eq!(named(&left_out), [asleep.as_str()]);
     for host in &found {
         assert_eq!(host["generation"], 1, "{host}");
         assert_eq!(host["drift"], false, "{host}");

@@ -227,6 +227,10 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
         self.progress(Volume::Terse, &harmless(text));
     }
 
+    fn absent(&self, host: &str, standing: &'static str) {
+        self.note(&format!("{host}: {standing}"));
+    }
+
     fn remark(&self, text: &str) {
         self.progress(Volume::Normal, &harmless(&format!("note: {text}")));
     }
