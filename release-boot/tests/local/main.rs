@@ -405,6 +405,36 @@ fn a_way_back_is_followed_once() {
     }
 }
 
+/// Of two places the first has fallen behind: on a machine that knows nothing, and on one that has seen more.
+#[test]
+fn a_place_that_has_fallen_behind_does_not_keep_the_next_from_being_heard() {
+    let place = Place::new();
+    let copy = place.path("behind");
+    fs::create_dir(&copy).unwrap();
+    for name in [Pointer::FILE, Pointer::SIGNATURE_FILE] {
+        fs::copy(place.path("published").join(name), copy.join(name)).unwrap();
+    }
+    place.publish(2);
+    let pointers = [copy, place.path("published")];
+    let pointers = pointers.map(|directory| {
+        let file = directory.join(Pointer::FILE);
+        format!("--pointer=file://{}", file.display())
+    });
+    let pointers = [&*pointers[0], &*pointers[1]];
+    let ended = place.boot_from(&pointers);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    place.assert_settled(2);
+    // The machine starts again, and remembers.
+    fs::remove_file(place.release()).unwrap();
+    let ended = place.boot_from(&pointers);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    place.assert_settled(2);
+    // If none is better it is refused, as ever.
+    fs::remove_file(place.release()).unwrap();
+    let ended = place.boot_from(&pointers[..1]);
+    assert_eq!(ended.code, 5, "{}", ended.text);
+}
+
 #[test]
 fn what_makes_no_sense_is_a_usage_error() {
     let place = Place::new();
