@@ -360,6 +360,9 @@ fn a_tree_that_was_tampered_with_is_found_by_hashing() {
     let ended = place.boot(&["verify"]);
     assert_eq!(ended.code, 0, "{}", ended.text);
     assert_eq!(ended.last()["files"], 1);
+    // It reads no pointer, and needs to know of none.
+    let ended = place.boot_from(&["verify"]);
+    assert_eq!(ended.code, 0, "{}", ended.text);
     // What a deploy leaves out may be there.
     let root = fs::File::open(place.release()).unwrap();
     let modified = root.metadata().unwrap().modified().unwrap();
@@ -440,6 +443,11 @@ fn what_makes_no_sense_is_a_usage_error() {
     let place = Place::new();
     for (arguments, words) in [
         (&["--moutn=/x"][..], "the nearest is `mount`"),
+        (&["--moutn"], "there is no key `moutn`; the nearest is"),
+        (
+            &["--attempts=x"],
+            "release-boot: `attempts` can't be `x`: it is a whole number between 1 and 1000\n",
+        ),
         (&["--config=/nonexistent"], "/nonexistent can't be read"),
         (&["--public-key=/nonexistent"], "/nonexistent can't be read"),
         (&["--authorities=/dev/null"], "there is no certificate"),
@@ -450,6 +458,9 @@ fn what_makes_no_sense_is_a_usage_error() {
         assert!(ended.text.contains(words), "{words}: {}", ended.text);
         place.assert_untouched();
     }
+    let ended = place.boot_from(&[]);
+    assert_eq!(ended.code, 2, "{}", ended.text);
+    assert!(ended.text.contains("`pointer` is missing"));
     let ended = place.boot(&["--root=/"]);
     assert_eq!(ended.code, 1, "{}", ended.text);
     assert!(
