@@ -59,6 +59,7 @@ impl Exit {
     pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure {
             Failure::Typed { .. }
+            | Failure::NoEvents
             | Failure::NoCloud { .. }
             | Failure::NotBuilt { .. }
             | Failure::NoConfig { .. }

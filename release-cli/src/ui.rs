@@ -82,6 +82,9 @@ pub(crate) trait Screen: Monitor + Send {
     /// All steps of a setup were taken, or looked at.
     fn setup_over(&self, only_looked: bool, seconds: f64);
 
+    /// A command is over that people were told of in notes: this is for programs.
+    fn done(&self, done: &Done<'_>, seconds: f64);
+
     /// From now on a directory is served at an address.
     fn serving(&self, address: &str, directory: &str);
 
@@ -123,6 +126,22 @@ pub(crate) trait Screen: Monitor + Send {
 
     /// The story is over; `report` is that of its last chapter. In place of [`Screen::finished`].
     fn closed(&self, closing: &str, report: &Report, verdict: Verdict);
+}
+
+/// What a command did that has neither hosts nor a release.
+#[derive(Debug)]
+pub(crate) enum Done<'a> {
+    /// A pair of keys was made.
+    Keys {
+        /// The file with the secret one.
+        secret: &'a str,
+        /// The file with the public one.
+        public: &'a str,
+        /// The public one.
+        key: &'a str,
+    },
+    /// It was looked for what is frozen. Was anything, and so is thawed now?
+    Thaw { thawed: bool },
 }
 
 /// What is known when a run begins.

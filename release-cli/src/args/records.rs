@@ -19,8 +19,8 @@ Examples:
   release-cli --json history | jq 'select(.outcome != \"ok\")'")]
 pub(crate) struct HistoryArgs {
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) last: usize,
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
+    pub(crate) last: u64,
 }
 
 /// Deletes snapshots that are not needed any more

@@ -19,8 +19,8 @@ use super::errors::{Errors, one_line};
 use super::sink::Sink;
 use super::words::harmless;
 use super::{
-    Chapter, Check, Claim, Conclusion, Finding, Health, Journey, Plans, Pruned, Screen, Started,
-    snapshots,
+    Chapter, Check, Claim, Conclusion, Done, Finding, Health, Journey, Plans, Pruned, Screen,
+    Started, snapshots,
 };
 use crate::exit::{Exit, Overall, Verdict, of_failure};
 use crate::failure::Failure;
@@ -230,6 +230,10 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
     fn setup_over(&self, _: bool, seconds: f64) {
         let body = snapshots::setup_event(seconds);
         self.events().send("finished", body);
+    }
+
+    fn done(&self, done: &Done<'_>, seconds: f64) {
+        self.events().send("finished", body::done(done, seconds));
     }
 
     fn serving(&self, address: &str, directory: &str) {

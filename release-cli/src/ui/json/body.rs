@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::exit::{Verdict, of_error};
 use crate::state::Entry;
-use crate::ui::{one_line, summary};
+use crate::ui::{Done, one_line, summary};
 
 pub(super) fn result(report: &Report, verdict: Verdict) -> Value {
     json!({
@@ -139,6 +139,30 @@ pub(super) fn absent_plan(host: &str, standing: &str, itemize: bool) -> Value {
     });
     if itemize {
         value["items"] = json!([]);
+    }
+    value
+}
+
+/// The event `finished` of a command that has neither hosts nor a release.
+pub(super) fn done(done: &Done<'_>, seconds: f64) -> Value {
+    let mut value = json!({
+        "outcome": "ok",
+        "release": null,
+        "generation": null,
+        "hosts": [],
+        "seconds": seconds,
+    });
+    match done {
+        Done::Keys {
+            secret,
+            public,
+            key,
+        } => {
+            value["secret"] = json!(secret);
+            value["public"] = json!(public);
+            value["key"] = json!(key);
+        }
+        Done::Thaw { thawed } => value["thawed"] = json!(thawed),
     }
     value
 }
