@@ -56,6 +56,8 @@ pub(crate) struct Inquiry {
     pub(crate) absent: Vec<Absent>,
     pub(crate) options: Options,
     pub(crate) verify: bool,
+    /// The state directory, where something says where it is.
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// What `pull` needs.
@@ -187,6 +189,7 @@ impl File {
             absent: present.absent,
             options: self.options(environment)?,
             verify: args.verify,
+            state: self.state(environment),
         })
     }
 

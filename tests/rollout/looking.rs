@@ -250,3 +250,21 @@ fn a_deploy_that_was_interrupted_before_its_publication_is_gone_back_from() {
     assert_eq!(server.on(&host).as_deref(), Some("second"));
     assert_eq!(server.pointed(), second);
 }
+
+#[test]
+fn what_a_deploy_left_alone_is_no_drift() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    server.deploy().assert_code(0);
+    let own = server.cloud.instance_root(&host).join("release/own.log");
+    fs::write(&own, "the host's").unwrap();
+    let drift = || {
+        let status = server.command(&["status"]).output().unwrap();
+        events(&status, "host")[0]["drift"].clone()
+    };
+    assert_eq!(drift(), true);
+    let words = ["deploy", "--no-snapshot", "--exclude", "*.log"];
+    Run::of(server.command(&words).output().unwrap()).assert_code(0);
+    assert!(own.exists());
+    assert_eq!(drift(), false);
+}

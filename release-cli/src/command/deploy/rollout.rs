@@ -187,6 +187,7 @@ impl End<'_> {
             source: from,
             by: who,
             snapshot: played.pointer.as_ref().map(|pointer| &pointer.snapshot),
+            exclude: &self.means.rollout.job.options.exclude,
         };
         let now = Timestamp::now();
         let written = self.lock.end(deploy, &played.places, &report, verdict, now);

@@ -347,6 +347,7 @@ mod tests {
             source: "/srv/app",
             by: "ada",
             snapshot: None,
+            exclude: &[],
         };
         let places = samples::places();
         lock.begin(deploy, &places, ["web-1"].into_iter()).unwrap();
