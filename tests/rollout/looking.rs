@@ -209,11 +209,18 @@ fn what_was_only_pushed_is_gone_back_from_to_what_is_published() {
     server.edit("index.html", "mistake");
     let pushed = server.command(&["deploy", "--no-snapshot"]).output();
     Run::of(pushed.unwrap()).assert_code(0);
-    let back = Run::of(server.command(&["rollback"]).output().unwrap());
+    let output = server.command(&["rollback"]).output().unwrap();
+    // By a generation that is higher than that of whoever sleeps with the mistake.
+    assert_eq!(events(&output, "published")[0]["generation"], 4);
+    let back = Run::of(output);
     back.assert_code(0);
     assert_eq!(back.outcomes()[host.as_str()], "undone", "{back:#?}");
     assert_eq!(server.on(&host).as_deref(), Some("second"));
     assert_eq!(server.pointed(), second);
+    // By name and again nothing is published.
+    let again = server.command(&["rollback", "2"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    assert!(events(&again, "published").is_empty(), "{again:?}");
 }
 
 #[test]
@@ -249,6 +256,10 @@ fn a_deploy_that_was_interrupted_before_its_publication_is_gone_back_from() {
     back.assert_code(0);
     assert_eq!(server.on(&host).as_deref(), Some("second"));
     assert_eq!(server.pointed(), second);
+    // Nothing of it is left to be told of.
+    let status = server.command(&["status"]).output().unwrap();
+    let said = String::from_utf8_lossy(&status.stderr);
+    assert!(!said.contains("has not come to its end"), "{said}");
 }
 
 #[test]

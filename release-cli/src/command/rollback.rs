@@ -115,7 +115,23 @@ impl Run<'_> {
                 (before, false)
             }
         };
-        self.send_back(&target, generation, reversal, is_well)
+        let exit = self.send_back(&target, generation, reversal, is_well)?;
+        if exit == Exit::Done && self.args.hosts.only.is_empty() {
+            self.settle(state);
+        }
+        Ok(exit)
+    }
+
+    /// A deploy that was cut off before it published anything is gone back from everywhere: nothing of it is
+    /// left to be resumed. One that published may be on its way to somebody yet.
+    fn settle(&self, state: &State) {
+        let settled = state.unfinished().and_then(|unfinished| match unfinished {
+            Some(unfinished) if unfinished.published.is_none() => self.lock.clear_unfinished(),
+            _ => Ok(()),
+        });
+        if let Err(failure) = settled {
+            self.desk.screen.failed(&failure);
+        }
     }
 
     /// Asks, if somebody is there.

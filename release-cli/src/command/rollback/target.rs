@@ -22,7 +22,7 @@ pub(super) struct Target {
     pub(super) from: ReleaseId,
     /// What new instances boot, and its size in GiB; `None` without a cloud.
     pub(super) snapshot: Option<(SnapshotId, u32)>,
-    /// It is what is published: only hosts have still to go back.
+    /// It is what is published, and what was given out last: only hosts have still to go back.
     pub(super) is_current: bool,
 }
 
@@ -96,6 +96,9 @@ impl Target {
         let release = release
             .filter(|_| snapshot.state == SnapshotState::Completed && snapshot.owner == *account);
         let release = release.ok_or_else(|| Failure::UnusableSnapshot(snapshot.id.clone()))?;
+        // Of what was only pushed the generation is higher than the pointer's: an instance that sleeps with that
+        // heeds no pointer before a still higher one.
+        let is_last = latest(all.iter()).is_some_and(|(_, last)| last == release);
         let from = latest(all.iter().filter(|(_, other)| *other != release));
         let (_, from) = from.ok_or(Failure::NothingToGoBackTo)?;
         Ok(Self {
@@ -103,7 +106,7 @@ impl Target {
             release,
             from,
             snapshot: Some((snapshot.id.clone(), snapshot.size_gib)),
-            is_current: snapshot.id == current.snapshot,
+            is_current: is_last && snapshot.id == current.snapshot,
         })
     }
 }
