@@ -25,9 +25,9 @@ pub(crate) struct HistoryArgs {
 
 /// Deletes snapshots that are not needed any more
 ///
-/// Kept are the latest generations (`snapshot.keep`), the current one and the one before whatever their number,
-/// and whatever was current less than a boot's longest time ago (`rollout.boot_deadline`). Others than this
-/// fleet's, and those that were never published, are not touched. A deploy does the same at its end.
+/// Kept are the latest generations (`snapshot.keep`), the current one, the one before and the latest of another
+/// release whatever their number, and whatever was current less than a boot's longest time ago
+/// (`rollout.boot_deadline`). Others than this fleet's, and those that were never published, are not touched. A deploy does the same at its end.
 #[derive(Debug, Default, Arguments)]
 #[command(after_help = "\
 Examples:
