@@ -5,9 +5,9 @@
 //! would be a tenth of the program.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use release_core::{BootError, BootSettings, escape};
+use release_core::{BootError, BootSettings, PublicKey, escape};
 
 /// Help, as it is printed.
 pub(crate) const HELP: &str = include_str!("help.txt");
@@ -44,7 +44,7 @@ pub(crate) enum ArgsError {
     Verb(String),
     #[error("`{0}` needs a value")]
     NoValue(String),
-    #[error("{0}")]
+    #[error(transparent)]
     Key(#[from] BootError),
 }
 
@@ -52,14 +52,18 @@ pub(crate) enum ArgsError {
 const FLAGS: [&str; 3] = ["allow-unsigned", "fstab", "json"];
 
 impl Args {
-    pub(crate) fn parse(typed: impl Iterator<Item = OsString>) -> Result<Self, ArgsError> {
+    /// `directory` is what a key's file is relative to.
+    pub(crate) fn parse(
+        typed: impl Iterator<Item = OsString>,
+        directory: &Path,
+    ) -> Result<Self, ArgsError> {
         let mut args = Self::default();
         let typed: Result<Vec<String>, _> = typed.map(OsString::into_string).collect();
         let mut words = typed.map_err(|_| ArgsError::NotText)?.into_iter();
         let mut has_verb = false;
         while let Some(word) = words.next() {
             match word.strip_prefix("--") {
-                Some(option) => args.option(option, &mut words)?,
+                Some(option) => args.option(option, &mut words, directory)?,
                 None if word == "-h" => args.verb = Verb::Help,
                 None if word == "-V" => args.verb = Verb::Version,
                 None if has_verb => return Err(ArgsError::Verb(shown(&word))),
@@ -76,6 +80,7 @@ impl Args {
         &mut self,
         option: &str,
         words: &mut impl Iterator<Item = String>,
+        directory: &Path,
     ) -> Result<(), ArgsError> {
         match option {
             "help" => self.verb = Verb::Help,
@@ -84,21 +89,42 @@ impl Args {
                 let (key, value) = match option.split_once('=') {
                     Some((key, value)) => (key, value.to_owned()),
                     None if FLAGS.contains(&option) => (option, "true".to_owned()),
-                    None => {
-                        let value = words.next();
-                        let missing = || ArgsError::NoValue(format!("--{}", shown(option)));
-                        (option, value.ok_or_else(missing)?)
-                    }
+                    None => match words.next() {
+                        Some(value) => (option, value),
+                        None => return Err(no_value(option)),
+                    },
                 };
-                if key == "config" {
-                    self.config = Some(value.into());
-                } else {
-                    self.settings.set(key, &value)?;
+                match key {
+                    "config" => self.config = Some(value.into()),
+                    "public-key" | "public_key" => {
+                        self.settings.set(key, &key_or_file(value, directory))?;
+                    }
+                    _ => self.settings.set(key, &value)?,
                 }
             }
         }
         Ok(())
     }
+}
+
+/// What is said of the last word, if it is an option; a key that there isn't needs no value.
+fn no_value(option: &str) -> ArgsError {
+    match BootSettings::default().set(option, "") {
+        Err(error @ BootError::UnknownKey { .. }) if option != "config" => error.into(),
+        _ => ArgsError::NoValue(format!("--{}", shown(option))),
+    }
+}
+
+/// A key as it is; else the file with it, which in a shell may be named from where one is.
+fn key_or_file(value: String, directory: &Path) -> String {
+    let is_key = || value.parse::<PublicKey>().is_ok();
+    if value.is_empty() || value.starts_with('/') || is_key() {
+        return value;
+    }
+    let path = directory.join(&value);
+    // Without `..`, if it is there.
+    let path = path.canonicalize().unwrap_or(path);
+    path.into_os_string().into_string().unwrap_or(value)
 }
 
 fn verb(word: &str) -> Option<Verb> {
@@ -122,7 +148,7 @@ mod tests {
 
     fn parse(words: &[&str]) -> Result<Args, String> {
         let typed = words.iter().map(OsString::from);
-        Args::parse(typed).map_err(|error| error.to_string())
+        Args::parse(typed, Path::new("/here")).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -163,6 +189,11 @@ mod tests {
             (&["boot"][..], "there is no verb `boot`"),
             (&["verify", "verify"], "there is no verb `verify`"),
             (&["--mount"], "`--mount` needs a value"),
+            (&["--config"], "`--config` needs a value"),
+            (
+                &["--moutn"],
+                "there is no key `moutn`; the nearest is `mount`",
+            ),
             (
                 &["--moutn", "/x"],
                 "there is no key `moutn`; the nearest is `mount`",
@@ -175,6 +206,22 @@ mod tests {
             let refusal = parse(words).unwrap_err();
             assert!(refusal.contains(message), "{words:?}: {refusal}");
         }
+    }
+
+    #[test]
+    fn a_keys_file_may_be_relative() {
+        const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+        for (typed, meant) in [
+            ("release.pub", "/here/release.pub"),
+            ("/etc/release.pub", "/etc/release.pub"),
+            (KEY, KEY),
+        ] {
+            let args = parse(&["--public-key", typed]).unwrap();
+            let mut expected = BootSettings::default();
+            expected.set("public_key", meant).unwrap();
+            assert_eq!(args.settings, expected, "{typed}");
+        }
+        assert!(parse(&["--public-key="]).is_err());
     }
 
     #[test]

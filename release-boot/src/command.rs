@@ -60,7 +60,7 @@ pub(crate) fn run(typed: impl Iterator<Item = OsString>, environment: Environmen
 }
 
 fn begin(typed: impl Iterator<Item = OsString>, environment: &Environment) -> Result<Exit, Misuse> {
-    let args = Args::parse(typed)?;
+    let args = Args::parse(typed, &environment.directory)?;
     match args.verb {
         Verb::Help => Ok(print(HELP)),
         Verb::Version => Ok(print(concat!(
@@ -68,8 +68,11 @@ fn begin(typed: impl Iterator<Item = OsString>, environment: &Environment) -> Re
             env!("CARGO_PKG_VERSION"),
             "\n"
         ))),
-        Verb::Verify => verify(&configured(args, environment)?),
-        Verb::Boot | Verb::Reconcile => boot(&configured(args, environment)?, environment),
+        Verb::Verify => verify(&settings(args, environment)?.without_pointer()),
+        Verb::Boot | Verb::Reconcile => {
+            let config = settings(args, environment)?.resolve();
+            boot(&config.map_err(Misuse::Incomplete)?, environment)
+        }
     }
 }
 
@@ -81,7 +84,7 @@ fn print(text: &str) -> Exit {
 }
 
 /// What was typed, over the kernel's command line, over the file.
-fn configured(args: Args, environment: &Environment) -> Result<BootConfig, Misuse> {
+fn settings(args: Args, environment: &Environment) -> Result<BootSettings, Misuse> {
     let line = BootSettings::parse_kernel_line(&environment.kernel_line);
     let line = line.map_err(Misuse::KernelLine)?;
     let path = args.config.as_deref().unwrap_or(Path::new(CONFIG));
@@ -99,8 +102,7 @@ fn configured(args: Args, environment: &Environment) -> Result<BootConfig, Misus
         }
         Err(misuse) => return Err(misuse),
     };
-    let settings = args.settings.over(line).over(file);
-    settings.resolve().map_err(Misuse::Incomplete)
+    Ok(args.settings.over(line).over(file))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Misuse> {

@@ -96,7 +96,7 @@ impl Driver<'_> {
                 sleep(longest.mul_f64(0.5 + draw() / 2.0)).await;
                 Ok(Answer::Done)
             }
-            Step::ReadPointer => Ok(Answer::Pointer(self.reader.read().await?)),
+            Step::ReadPointer { least } => Ok(Answer::Pointer(self.reader.read(*least).await?)),
             Step::FindDevice { volume, device } => {
                 let until = Instant::now() + self.interval;
                 while !self.machine.has_device(volume, device.as_ref())? {

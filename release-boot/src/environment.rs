@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::path::PathBuf;
 
 /// What is around the process.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +13,8 @@ pub(crate) struct Environment {
     pub(crate) metadata: Option<String>,
     /// The kernel's command line; empty where it can't be read.
     pub(crate) kernel_line: String,
+    /// The working directory; `/` where there is none any more.
+    pub(crate) directory: PathBuf,
 }
 
 impl Environment {
@@ -20,6 +23,7 @@ impl Environment {
         Self {
             endpoint: variable("AWS_ENDPOINT_URL"),
             metadata: variable("AWS_EC2_METADATA_SERVICE_ENDPOINT"),
+            directory: env::current_dir().unwrap_or_else(|_| "/".into()),
             kernel_line: fs::read_to_string("/proc/cmdline").unwrap_or_default(),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use release_core::boot::{Announced, Fault};
-use release_core::{ParseNameError, Pointer, PointerError, PointerUrl, PublicKey};
+use release_core::{Generation, ParseNameError, Pointer, PointerError, PointerUrl, PublicKey};
 
 use crate::net::{Ask, Client, NetError, Url, UrlError};
 use crate::trouble::Trouble;
@@ -70,15 +70,22 @@ impl Reader {
     }
 
     /// What is announced at the first place that says something that can be believed. What can't be believed is
-    /// told only if no other place is better: a place that lies does not keep the others from being heard.
-    pub(crate) async fn read(&self) -> Result<Announced, Trouble> {
-        let (mut refusal, mut failure) = (None, None);
+    /// told only if no other place is better: a place that lies does not keep the others from being heard. Nor does
+    /// one that has fallen behind `least`: of such places the latest is heard, if there is no better one.
+    pub(crate) async fn read(&self, least: Option<Generation>) -> Result<Announced, Trouble> {
+        let (mut behind, mut refusal, mut failure) = (None, None, None);
         for place in &self.places {
             match self.read_at(place.as_str()).await {
+                Ok(Announced::Signed(pointer)) if Some(pointer.generation) < least => {
+                    behind = later(behind, pointer);
+                }
                 Ok(announced) => return Ok(announced),
                 Err(error) if error.is_refusal() => refusal = refusal.or(Some(error)),
                 Err(error) => failure = failure.or(Some(error)),
             }
+        }
+        if let Some(pointer) = behind {
+            return Ok(Announced::Signed(pointer));
         }
         Err(match (refusal, failure) {
             (Some(error), _) => Trouble::new(Fault::Refused, error),
@@ -158,6 +165,14 @@ impl Reader {
                 status,
             }),
         }
+    }
+}
+
+/// The one with the higher generation.
+fn later(one: Option<Box<Pointer>>, other: Box<Pointer>) -> Option<Box<Pointer>> {
+    match one {
+        Some(one) if one.generation >= other.generation => Some(one),
+        _ => Some(other),
     }
 }
 

@@ -76,6 +76,9 @@ fn do_verb(
         environment,
     };
     let config = args.global.config.as_deref();
+    if args.global.json && is_text(&args.verb) {
+        return Err(Failure::NoEvents);
+    }
     if !is_apart(&args.verb) {
         thaw::left_behind(config, &desk);
         unfinished::tell(config, &desk);
@@ -113,6 +116,11 @@ fn is_apart(verb: &Verb) -> bool {
             | Verb::Thaw(_)
             | Verb::Watchdog { .. }
     )
+}
+
+/// Is all that it has to say a text that is no list of events?
+fn is_text(verb: &Verb) -> bool {
+    matches!(verb, Verb::Completions { .. } | Verb::Man { dir: None })
 }
 
 /// Whatever way a command ends, a reader of events gets the last one.

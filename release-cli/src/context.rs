@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use release_core::{CloudKind, Config, Rate};
-use release_sync::{Host, Options, SshOptions};
+use release_sync::{Host, Options, Reach, SshOptions};
 
 use crate::args::{DeployArgs, HostArgs, PullArgs, StatusArgs};
 use crate::failure::Failure;
@@ -56,6 +56,8 @@ pub(crate) struct Inquiry {
     pub(crate) absent: Vec<Absent>,
     pub(crate) options: Options,
     pub(crate) verify: bool,
+    /// The state directory, where something says where it is.
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// What `pull` needs.
@@ -81,6 +83,8 @@ pub(crate) struct Checkup {
     pub(crate) unlisted: Option<Failure>,
     pub(crate) options: Options,
     pub(crate) ssh: SshOptions,
+    /// Is any host reached by SSH, or could be?
+    pub(crate) has_ssh: bool,
     pub(crate) state: Option<PathBuf>,
 }
 
@@ -190,6 +194,7 @@ impl File {
             absent: present.absent,
             options: self.options(environment)?,
             verify: args.verify,
+            state: self.state(environment),
         })
     }
 
@@ -228,12 +233,15 @@ impl File {
         environment: &Environment,
     ) -> Result<Checkup, Failure> {
         let (present, unlisted) = self.as_far_as_known(args, environment)?;
+        let mut hosts = present.hosts.iter();
+        let has_ssh = hosts.any(|host| matches!(host.reach, Reach::Ssh(_)));
         Ok(Checkup {
             source: self.source(None, environment),
             hosts: present.hosts,
             absent: present.absent,
             unlisted,
             options: self.options(environment)?,
+            has_ssh: self.config.cloud.kind != CloudKind::Local || has_ssh,
             ssh: self.ssh(environment)?,
             state: self.state(environment),
             file: self.path.clone(),

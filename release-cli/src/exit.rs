@@ -59,6 +59,7 @@ impl Exit {
     pub(crate) fn of_failure(failure: &Failure) -> Self {
         match failure {
             Failure::Typed { .. }
+            | Failure::NoEvents
             | Failure::NoCloud { .. }
             | Failure::NotBuilt { .. }
             | Failure::NoConfig { .. }
@@ -277,6 +278,29 @@ impl Verdict {
             exit: Exit::of_errors(interrupted, changed, errors),
             overall,
         }
+    }
+
+    /// With what happened apart from hosts. `is_changed`: something was changed, by what happened there or on
+    /// hosts; `is_whole`: all was done that was to be.
+    pub(crate) fn with(self, failure: Option<&Failure>, is_changed: bool, is_whole: bool) -> Self {
+        if is_whole && failure.is_none() && self.overall == Overall::Ok {
+            return self;
+        }
+        let is_changed = is_changed || self.overall == Overall::Partial;
+        let overall = match is_changed {
+            true => Overall::Partial,
+            false => Overall::Failed,
+        };
+        let exit = match self.exit {
+            exit @ (Exit::Interrupted | Exit::Usage | Exit::Locked) => exit,
+            _ if is_changed => Exit::Partial,
+            exit => match failure {
+                Some(failure) => Exit::of_failure(failure),
+                None if exit == Exit::Done => Exit::Failed,
+                None => exit,
+            },
+        };
+        Self { exit, overall }
     }
 }
 

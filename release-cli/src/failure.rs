@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     /// What was typed makes no sense; the text is clap's.
     #[error("{message}")]
     Typed { message: String, hint: String },
+    #[error("what it prints are no events, so that --json can't be had with it")]
+    NoEvents,
     #[error("there is no configuration at {}", either(.looked_for))]
     NoConfig { looked_for: Vec<PathBuf> },
     #[error("the configuration {} can't be read", .path.display())]

@@ -50,6 +50,10 @@ pub(crate) trait Screen: Monitor + Send {
     /// Something worth knowing that belongs to no host.
     fn note(&self, text: &str);
 
+    /// An instance of which nothing is to be had now, and what it is, in a word: a host of what is shown next, of
+    /// which nothing else is known.
+    fn absent(&self, host: &str, standing: &'static str);
+
     /// Something worth knowing of what is given out, which is no fault.
     fn remark(&self, text: &str);
 
@@ -77,6 +81,9 @@ pub(crate) trait Screen: Monitor + Send {
 
     /// All steps of a setup were taken, or looked at.
     fn setup_over(&self, only_looked: bool, seconds: f64);
+
+    /// A command is over that people were told of in notes: this is for programs.
+    fn done(&self, done: &Done<'_>, seconds: f64);
 
     /// From now on a directory is served at an address.
     fn serving(&self, address: &str, directory: &str);
@@ -119,6 +126,22 @@ pub(crate) trait Screen: Monitor + Send {
 
     /// The story is over; `report` is that of its last chapter. In place of [`Screen::finished`].
     fn closed(&self, closing: &str, report: &Report, verdict: Verdict);
+}
+
+/// What a command did that has neither hosts nor a release.
+#[derive(Debug)]
+pub(crate) enum Done<'a> {
+    /// A pair of keys was made.
+    Keys {
+        /// The file with the secret one.
+        secret: &'a str,
+        /// The file with the public one.
+        public: &'a str,
+        /// The public one.
+        key: &'a str,
+    },
+    /// It was looked for what is frozen. Was anything, and so is thawed now?
+    Thaw { thawed: bool },
 }
 
 /// What is known when a run begins.

@@ -68,6 +68,8 @@ pub struct Boot {
     remembered: Option<Generation>,
     /// The highest generation that a pointer had, also in this boot.
     seen: Option<Generation>,
+    /// The highest generation on tags, where a pointer was older than that.
+    tagged: Option<Generation>,
     /// The hook that holds the instance, once its group is known.
     held: Option<HeldInstance>,
     /// What was mounted before, as long as it may have to be shown again.
@@ -110,6 +112,7 @@ impl Boot {
             mounted: None,
             remembered: None,
             seen: None,
+            tagged: None,
             held: None,
             displaced: None,
             idle: false,
@@ -134,13 +137,15 @@ impl Boot {
                 Some(held) => Step::Heartbeat(held.clone()),
                 None => Step::Wait(Duration::ZERO),
             },
-            Phase::Point => Step::ReadPointer,
+            Phase::Point => Step::ReadPointer {
+                least: self.least(),
+            },
             Phase::Probe(_) => Step::Probe,
             Phase::Snapshot(target) => Step::FindSnapshot(target.snapshot.clone()),
             Phase::Tags(target) => Step::HighestTag {
                 fleet: target.fleet.clone(),
             },
-            Phase::Job(job) => job.next(&self.orders, &self.me),
+            Phase::Job(job) => job.next(&self.orders, &self.me, self.least()),
             Phase::Settle(settling) => settling.next(&self.me.instance),
             Phase::Clear(clearing) => clearing.next(),
             Phase::End(ended) => Step::End(ended.clone()),
@@ -189,6 +194,11 @@ impl Boot {
             Phase::End(ended) => Phase::End(ended),
             _ => self.fail(reason),
         };
+    }
+
+    /// What a pointer has at least that is not too old, as far as it is known.
+    fn least(&self) -> Option<Generation> {
+        self.seen.max(self.tagged)
     }
 
     /// How it ended, if it has.

@@ -1,5 +1,7 @@
 //! What looks at the instances of groups, or only pushes to them.
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::*;
 
 /// The lines of an event, as they are.
@@ -20,6 +22,12 @@ fn named(events: &[serde_json::Value]) -> Vec<&str> {
     names
 }
 
+/// Those that could not be asked, and the others.
+fn absent(hosts: Vec<serde_json::Value>) -> (Vec<serde_json::Value>, Vec<serde_json::Value>) {
+    let hosts = hosts.into_iter();
+    hosts.partition(|host| host["state"] != "found")
+}
+
 #[test]
 fn plan_and_status_know_the_instances() {
     let server = Server::new();
@@ -31,7 +39,10 @@ fn plan_and_status_know_the_instances() {
     let plan = server.command(&["plan"]).output().unwrap();
     assert_eq!(plan.status.code(), Some(0), "{plan:?}");
     let planned = events(&plan, "host");
+    let (left_out, planned) = absent(planned);
     assert_eq!(named(&planned), ids);
+    assert_eq!(named(&left_out), [asleep.as_str()]);
+    assert_eq!(left_out[0]["state"], "asleep");
     assert!(
         planned.iter().all(|host| host["files_sent"] == 1),
         "{planned:?}"
@@ -43,8 +54,9 @@ fn plan_and_status_know_the_instances() {
     server.deploy().assert_code(0);
     let status = server.command(&["status"]).output().unwrap();
     assert_eq!(status.status.code(), Some(0), "{status:?}");
-    let found = events(&status, "host");
+    let (left_out, found) = absent(events(&status, "host"));
     assert_eq!(named(&found), ids);
+    assert_eq!(named(&left_out), [asleep.as_str()]);
     for host in &found {
         assert_eq!(host["generation"], 1, "{host}");
         assert_eq!(host["drift"], false, "{host}");
@@ -163,4 +175,107 @@ fn going_back_takes_instances_and_the_pointer_along() {
     server.deploy().assert_code(0);
     assert_eq!(server.on(&hosts[1]).as_deref(), Some("third"));
     assert_eq!(pointer()["previous"]["generation"], after["generation"]);
+}
+
+/// A release that was deployed twice, since a host was down the first time say, is one release.
+#[test]
+fn going_back_passes_over_what_is_the_same_release() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    server.deploy().assert_code(0);
+    let first = server.pointed();
+    server.edit("index.html", "mistake");
+    server.deploy().assert_code(0);
+    server.deploy().assert_code(0);
+    let back = Run::of(server.command(&["rollback"]).output().unwrap());
+    back.assert_code(0);
+    assert_eq!(back.outcomes()[host.as_str()], "undone", "{back:#?}");
+    assert_eq!(server.on(&host).as_deref(), Some("first"));
+    assert_eq!(server.pointed(), first);
+    // The named one again: it has that already.
+    let again = Run::of(server.command(&["rollback", "1"]).output().unwrap());
+    again.assert_code(0);
+    assert_eq!(again.outcomes()[host.as_str()], "unchanged", "{again:#?}");
+}
+
+#[test]
+fn what_was_only_pushed_is_gone_back_from_to_what_is_published() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    server.deploy().assert_code(0);
+    server.edit("index.html", "second");
+    server.deploy().assert_code(0);
+    let second = server.pointed();
+    server.edit("index.html", "mistake");
+    let pushed = server.command(&["deploy", "--no-snapshot"]).output();
+    Run::of(pushed.unwrap()).assert_code(0);
+    let output = server.command(&["rollback"]).output().unwrap();
+    // By a generation that is higher than that of whoever sleeps with the mistake.
+    assert_eq!(events(&output, "published")[0]["generation"], 4);
+    let back = Run::of(output);
+    back.assert_code(0);
+    assert_eq!(back.outcomes()[host.as_str()], "undone", "{back:#?}");
+    assert_eq!(server.on(&host).as_deref(), Some("second"));
+    assert_eq!(server.pointed(), second);
+    // By name and again nothing is published.
+    let again = server.command(&["rollback", "2"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    assert!(events(&again, "published").is_empty(), "{again:?}");
+}
+
+#[test]
+fn a_deploy_that_was_interrupted_before_its_publication_is_gone_back_from() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    server.deploy().assert_code(0);
+    server.edit("index.html", "second");
+    server.deploy().assert_code(0);
+    let second = server.pointed();
+    server.edit("index.html", "mistake");
+    let slow = Delays {
+        snapshot: 60_000,
+        ..DELAYS
+    };
+    server.cloud.set_delays(slow).unwrap();
+    let deploy = server.start();
+    wait_for("it is committed", || {
+        server.on(&host).as_deref() == Some("mistake")
+    });
+    // The rest of the commit.
+    sleep(Duration::from_millis(500));
+    kill_process(Pid::from_child(&deploy), Signal::TERM).unwrap();
+    let run = Run::of(deploy.wait_with_output().unwrap());
+    run.assert_code(130);
+    let finished = run.finished.as_ref().unwrap();
+    assert_eq!(finished.outcome, "partial", "{run:#?}");
+    assert!(run.stderr.contains("nothing was published"), "{run:#?}");
+    let history = server.command(&["history", "--last", "1"]).output();
+    assert_eq!(events(&history.unwrap(), "deploy")[0]["outcome"], "partial");
+
+    let back = Run::of(server.command(&["rollback"]).output().unwrap());
+    back.assert_code(0);
+    assert_eq!(server.on(&host).as_deref(), Some("second"));
+    assert_eq!(server.pointed(), second);
+    // Nothing of it is left to be told of.
+    let status = server.command(&["status"]).output().unwrap();
+    let said = String::from_utf8_lossy(&status.stderr);
+    assert!(!said.contains("has not come to its end"), "{said}");
+}
+
+#[test]
+fn what_a_deploy_left_alone_is_no_drift() {
+    let server = Server::new();
+    let host = server.launch_old(1).remove(0);
+    server.deploy().assert_code(0);
+    let own = server.cloud.instance_root(&host).join("release/own.log");
+    fs::write(&own, "the host's").unwrap();
+    let drift = || {
+        let status = server.command(&["status"]).output().unwrap();
+        events(&status, "host")[0]["drift"].clone()
+    };
+    assert_eq!(drift(), true);
+    let words = ["deploy", "--no-snapshot", "--exclude", "*.log"];
+    Run::of(server.command(&words).output().unwrap()).assert_code(0);
+    assert!(own.exists());
+    assert_eq!(drift(), false);
 }

@@ -360,6 +360,9 @@ fn a_tree_that_was_tampered_with_is_found_by_hashing() {
     let ended = place.boot(&["verify"]);
     assert_eq!(ended.code, 0, "{}", ended.text);
     assert_eq!(ended.last()["files"], 1);
+    // It reads no pointer, and needs to know of none.
+    let ended = place.boot_from(&["verify"]);
+    assert_eq!(ended.code, 0, "{}", ended.text);
     // What a deploy leaves out may be there.
     let root = fs::File::open(place.release()).unwrap();
     let modified = root.metadata().unwrap().modified().unwrap();
@@ -405,11 +408,46 @@ fn a_way_back_is_followed_once() {
     }
 }
 
+/// Of two places the first has fallen behind: on a machine that knows nothing, and on one that has seen more.
+#[test]
+fn a_place_that_has_fallen_behind_does_not_keep_the_next_from_being_heard() {
+    let place = Place::new();
+    let copy = place.path("behind");
+    fs::create_dir(&copy).unwrap();
+    for name in [Pointer::FILE, Pointer::SIGNATURE_FILE] {
+        fs::copy(place.path("published").join(name), copy.join(name)).unwrap();
+    }
+    place.publish(2);
+    let pointers = [copy, place.path("published")];
+    let pointers = pointers.map(|directory| {
+        let file = directory.join(Pointer::FILE);
+        format!("--pointer=file://{}", file.display())
+    });
+    let pointers = [&*pointers[0], &*pointers[1]];
+    let ended = place.boot_from(&pointers);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    place.assert_settled(2);
+    // The machine starts again, and remembers.
+    fs::remove_file(place.release()).unwrap();
+    let ended = place.boot_from(&pointers);
+    assert_eq!(ended.code, 0, "{}", ended.text);
+    place.assert_settled(2);
+    // If none is better it is refused, as ever.
+    fs::remove_file(place.release()).unwrap();
+    let ended = place.boot_from(&pointers[..1]);
+    assert_eq!(ended.code, 5, "{}", ended.text);
+}
+
 #[test]
 fn what_makes_no_sense_is_a_usage_error() {
     let place = Place::new();
     for (arguments, words) in [
         (&["--moutn=/x"][..], "the nearest is `mount`"),
+        (&["--moutn"], "there is no key `moutn`; the nearest is"),
+        (
+            &["--attempts=x"],
+            "release-boot: `attempts` can't be `x`: it is a whole number between 1 and 1000\n",
+        ),
         (&["--config=/nonexistent"], "/nonexistent can't be read"),
         (&["--public-key=/nonexistent"], "/nonexistent can't be read"),
         (&["--authorities=/dev/null"], "there is no certificate"),
@@ -420,6 +458,9 @@ fn what_makes_no_sense_is_a_usage_error() {
         assert!(ended.text.contains(words), "{words}: {}", ended.text);
         place.assert_untouched();
     }
+    let ended = place.boot_from(&[]);
+    assert_eq!(ended.code, 2, "{}", ended.text);
+    assert!(ended.text.contains("`pointer` is missing"));
     let ended = place.boot(&["--root=/"]);
     assert_eq!(ended.code, 1, "{}", ended.text);
     assert!(

@@ -205,11 +205,18 @@ impl Place {
 
     /// A command that boots the instance as it is configured to.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_release-boot"));
         let published = self.path("published").join(Pointer::FILE);
+        let pointer = format!("--pointer=file://{}", published.display());
+        let mut command = self.command_without_pointer();
+        command.arg(pointer).args(arguments);
+        command
+    }
+
+    /// The same, but told nothing of where the pointer is.
+    pub(crate) fn command_without_pointer(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_release-boot"));
         command
             .args(["--config", "/dev/null", "--json"])
-            .arg(format!("--pointer=file://{}", published.display()))
             .arg(format!(
                 "--public-key={}",
                 self.path("release.pub").display()
@@ -220,13 +227,18 @@ impl Place {
                 self.cloud.instance_root(&self.instance).display()
             ))
             .args(["--interval=1s", "--attempts=3", "--deadline=20s"])
-            .args(arguments)
             .env_clear();
         command
     }
 
     pub(crate) fn boot(&self, arguments: &[&str]) -> Ended {
         Ended::of(&self.command(arguments).output().unwrap())
+    }
+
+    /// A boot that is told with these words where pointers are.
+    pub(crate) fn boot_from(&self, pointers: &[&str]) -> Ended {
+        let output = self.command_without_pointer().args(pointers).output();
+        Ended::of(&output.unwrap())
     }
 
     /// Kills a boot after so many events; one that ended before returns as it ended.

@@ -19,15 +19,15 @@ Examples:
   release-cli --json history | jq 'select(.outcome != \"ok\")'")]
 pub(crate) struct HistoryArgs {
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) last: usize,
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = at_least_one)]
+    pub(crate) last: u64,
 }
 
 /// Deletes snapshots that are not needed any more
 ///
-/// Kept are the latest generations (`snapshot.keep`), the current one and the one before whatever their number,
-/// and whatever was current less than a boot's longest time ago (`rollout.boot_deadline`). Others than this
-/// fleet's, and those that were never published, are not touched. A deploy does the same at its end.
+/// Kept are the latest generations (`snapshot.keep`), the current one, the one before and the latest of another
+/// release whatever their number, and whatever was current less than a boot's longest time ago
+/// (`rollout.boot_deadline`). Others than this fleet's, and those that were never published, are not touched. A deploy does the same at its end.
 #[derive(Debug, Default, Arguments)]
 #[command(after_help = "\
 Examples:

@@ -61,6 +61,7 @@ fn push(args: &DeployArgs, file: File, desk: &Desk) -> Result<Exit, Failure> {
         source: &from,
         by: &operator,
         snapshot: None,
+        exclude: &deployment.options.exclude,
     };
 
     let push = Push {

@@ -86,7 +86,7 @@ impl Desk {
     /// Says of which instances nothing is to be had now.
     pub(super) fn note_absent(&self, absent: &[Absent]) {
         for one in absent {
-            self.screen.note(&format!("{}: {}", one.name, one.word()));
+            self.screen.absent(&one.name, one.word());
         }
     }
 

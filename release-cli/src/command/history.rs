@@ -13,7 +13,8 @@ use crate::ui::count;
 pub(super) fn run(args: &HistoryArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
     let file = File::load(config, &desk.environment)?;
     let directory = file.state(&desk.environment).ok_or(Failure::NoStateHome)?;
-    let history = State::at(&directory).history(args.last)?;
+    let history =
+        State::at(&directory).history(usize::try_from(args.last).unwrap_or(usize::MAX))?;
     if history.damaged > 0 {
         let lines = count(history.damaged as u64, "line");
         desk.screen.note(&format!(

@@ -4,6 +4,7 @@ use std::fs::{File as Opened, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use release_core::SecretKey;
 
@@ -13,8 +14,10 @@ use crate::context::File;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::publish::public_file;
+use crate::ui::Done;
 
 pub(super) fn run(args: &KeygenArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
+    let begin = Instant::now();
     let environment = &desk.environment;
     let path = match &args.key {
         Some(path) => environment.directory.join(path),
@@ -33,13 +36,18 @@ pub(super) fn run(args: &KeygenArgs, config: Option<&Path>, desk: &Desk) -> Resu
         false => None,
     };
     let public = make(&names, password.as_deref())?;
+    let [secret, file] = [&names.secret, &names.public].map(|path| harmless_path(path));
     desk.screen.note(&format!(
-        "the secret key is in {}, the public one in {}:",
-        harmless_path(&names.secret),
-        harmless_path(&names.public),
+        "the secret key is in {secret}, the public one in {file}:"
     ));
     let key = public.lines().nth(1).unwrap_or_default();
     desk.screen.note(key);
+    let done = Done::Keys {
+        secret: &secret,
+        public: &file,
+        key,
+    };
+    desk.screen.done(&done, begin.elapsed().as_secs_f64());
     Ok(Exit::Done)
 }
 

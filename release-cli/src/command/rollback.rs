@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use release_core::{Generation, Label, Pointer};
-use release_sync::Fleet;
+use release_sync::{Fleet, HostReport, Outcome};
 
 use super::desk::{Deadline, Desk, Watch};
 use crate::args::RollbackArgs;
@@ -88,13 +88,20 @@ impl Run<'_> {
         self.desk
             .clean_up(cloud, state, self.lock, Some(&current))?;
         let fleet = fleet_of(cloud, &self.file.volume()?)?;
-        let target = Target::of_cloud(cloud, &fleet, &current, history, wanted)?;
+        let given = target::given(state, history, &Places::of(&before.hosts))?;
+        let target = Target::of_cloud(cloud, &fleet, &current, &given, history, wanted)?;
         self.confirm(&target)?;
         let seen = generations(cloud, &fleet)?.into_iter();
         let generation = self.lock.allocate_after(seen.chain([current.generation]))?;
-        let is_well = match target.is_current {
-            true => true,
-            false => self.publish(cloud, &publisher, &current, &target, generation)?,
+        let is_well = match target.is_to_publish() {
+            true => self.publish(cloud, &publisher, &current, &target, generation)?,
+            false => {
+                let generation = current.generation;
+                let text =
+                    format!("generation {generation} is published already: only hosts go back");
+                self.desk.screen.note(&text);
+                true
+            }
         };
         // Whoever was launched before the publication is on this list, or on the next.
         let environment = &self.desk.environment;
@@ -108,7 +115,23 @@ impl Run<'_> {
                 (before, false)
             }
         };
-        self.send_back(&target, generation, reversal, is_well)
+        let exit = self.send_back(&target, generation, reversal, is_well)?;
+        if exit == Exit::Done && self.args.hosts.only.is_empty() {
+            self.settle(state);
+        }
+        Ok(exit)
+    }
+
+    /// A deploy that was cut off before it published anything is gone back from everywhere: nothing of it is
+    /// left to be resumed. One that published may be on its way to somebody yet.
+    fn settle(&self, state: &State) {
+        let settled = state.unfinished().and_then(|unfinished| match unfinished {
+            Some(unfinished) if unfinished.published.is_none() => self.lock.clear_unfinished(),
+            _ => Ok(()),
+        });
+        if let Err(failure) = settled {
+            self.desk.screen.failed(&failure);
+        }
     }
 
     /// Asks, if somebody is there.
@@ -180,7 +203,13 @@ impl Run<'_> {
         report.release = Some(target.release);
         let begun = watch.begun();
         let interrupted = desk.interrupts.interrupted();
+        // One that is starting may have read the pointer before it was replaced.
+        let starting = reversal.absent.iter().any(|one| one.word() == "booting");
+        let has_gone = |host: &HostReport| host.outcome == Outcome::Undone;
+        // Once the pointer is out something is changed, whatever became of hosts.
+        let is_changed = target.is_to_publish() || starting || report.hosts.iter().any(has_gone);
         let verdict = Verdict::of(Aim::Undo, interrupted, &report, &begun);
+        let verdict = verdict.with(None, is_changed, is_well && !starting);
         let doing = Doing {
             deed: Deed::Rollback,
             release: target.release,
@@ -195,19 +224,12 @@ impl Run<'_> {
         }
         let exit = desk.finish(&report, verdict);
         desk.note_absent(&reversal.absent);
-        // One that is starting may have read the pointer before it was replaced.
-        let starting = reversal.absent.iter().any(|one| one.word() == "booting");
         if starting {
             desk.screen.note(
                 "warning: what is booting may come up with what was gone back from; look with `release-cli \
                  status`",
             );
         }
-        Ok(match exit {
-            // The pointer is out, whatever became of hosts.
-            Exit::Failed | Exit::Refused if target.is_published() => Exit::Partial,
-            Exit::Done if !is_well || starting => Exit::Partial,
-            exit => exit,
-        })
+        Ok(exit)
     }
 }

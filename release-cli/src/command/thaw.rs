@@ -1,6 +1,7 @@
 //! `thaw`: thaws what was left frozen.
 
 use std::path::Path;
+use std::time::Instant;
 
 use super::desk::{Desk, harmless_path};
 use crate::args::ThawArgs;
@@ -8,15 +9,16 @@ use crate::context::File;
 use crate::exit::{Exit, of_failure};
 use crate::failure::Failure;
 use crate::freeze::{self, FreezeError, LeftBehind, Thaw};
-use crate::ui::one_line;
+use crate::ui::{Done, one_line};
 
 pub(super) fn run(args: &ThawArgs, config: Option<&Path>, desk: &Desk) -> Result<Exit, Failure> {
+    let begin = Instant::now();
     let state = || {
         let file = File::load(config, &desk.environment)?;
         file.state(&desk.environment).ok_or(Failure::NoStateHome)
     };
     let Some(path) = &args.path else {
-        return of_state(&state()?, desk);
+        return of_state(&state()?, desk, begin);
     };
     let path = desk.environment.directory.join(path);
     let thaw = freeze::thaw(&path)?;
@@ -26,20 +28,32 @@ pub(super) fn run(args: &ThawArgs, config: Option<&Path>, desk: &Desk) -> Result
     if let Ok(state) = state() {
         let _ = freeze::thaw_left_behind(&state);
     }
-    Ok(Exit::Done)
+    done(thaw == Thaw::Thawed, desk, begin)
 }
 
-fn of_state(state: &Path, desk: &Desk) -> Result<Exit, Failure> {
-    match freeze::thaw_left_behind(state)? {
-        LeftBehind::Nothing => desk.screen.note("nothing was left frozen"),
-        LeftBehind::Thawed(record, thaw) => desk.screen.note(&said(&record.to_string(), thaw)),
+fn of_state(state: &Path, desk: &Desk, begin: Instant) -> Result<Exit, Failure> {
+    let thawed = match freeze::thaw_left_behind(state)? {
+        LeftBehind::Nothing => {
+            desk.screen.note("nothing was left frozen");
+            false
+        }
+        LeftBehind::Thawed(record, thaw) => {
+            desk.screen.note(&said(&record.to_string(), thaw));
+            thaw == Thaw::Thawed
+        }
         LeftBehind::AtWork(by) => {
             return Err(Failure::Freeze(FreezeError::AtWork {
                 path: by.mount.clone().into(),
                 by: Box::new(by),
             }));
         }
-    }
+    };
+    done(thawed, desk, begin)
+}
+
+fn done(thawed: bool, desk: &Desk, begin: Instant) -> Result<Exit, Failure> {
+    let seconds = begin.elapsed().as_secs_f64();
+    desk.screen.done(&Done::Thaw { thawed }, seconds);
     Ok(Exit::Done)
 }
 

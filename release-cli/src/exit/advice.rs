@@ -36,6 +36,7 @@ fn no_advice(kind: &'static str) -> Advice {
 pub(crate) fn of_failure(failure: &Failure) -> Advice {
     match failure {
         Failure::Typed { hint, .. } => advice("usage", hint),
+        Failure::NoEvents => advice("usage", "leave --json out"),
         Failure::NoCloud { .. } => advice("usage", "name hosts of the file with --host"),
         Failure::NotBuilt { instead, .. } => advice("not-built", *instead),
         Failure::Output { .. } => advice(

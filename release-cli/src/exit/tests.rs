@@ -63,6 +63,31 @@ fn usage() -> Error {
     Error::NoSshOptions("web".into())
 }
 
+/// What happened apart from hosts counts too; an interrupt stays one, and is not said to have gone well.
+#[test]
+fn what_happened_apart_from_hosts_counts() {
+    use Overall::{Failed, Ok, Partial};
+    let of = |exit, overall, is_changed, is_whole| {
+        let verdict = Verdict { exit, overall }.with(None, is_changed, is_whole);
+        (verdict.exit, verdict.overall)
+    };
+    let interrupted = Exit::Interrupted;
+    assert_eq!(of(Exit::Done, Ok, true, true), (Exit::Done, Ok));
+    assert_eq!(of(interrupted, Ok, true, true), (interrupted, Ok));
+    assert_eq!(of(interrupted, Ok, true, false), (interrupted, Partial));
+    assert_eq!(of(interrupted, Failed, false, false), (interrupted, Failed));
+    assert_eq!(of(Exit::Done, Ok, true, false), (Exit::Partial, Partial));
+    assert_eq!(of(Exit::Done, Ok, false, false), (Exit::Failed, Failed));
+    for exit in [Exit::Failed, Exit::Refused] {
+        assert_eq!(of(exit, Failed, true, true), (Exit::Partial, Partial));
+        assert_eq!(of(exit, Failed, false, true), (exit, Failed));
+    }
+    assert_eq!(
+        of(Exit::Locked, Failed, true, true),
+        (Exit::Locked, Partial)
+    );
+}
+
 #[test]
 fn each_kind_alone() {
     use Overall::{Failed, Ok, Partial};

@@ -27,6 +27,8 @@ pub(crate) struct Deploy<'a> {
     pub(crate) by: &'a str,
     /// The snapshot that was published, if one was.
     pub(crate) snapshot: Option<&'a SnapshotId>,
+    /// The patterns of what it leaves alone.
+    pub(crate) exclude: &'a [String],
 }
 
 /// What came of a host's last deploy.
@@ -37,6 +39,10 @@ pub(crate) struct Fate {
     pub(crate) outcome: String,
     /// Did it end as was asked?
     pub(crate) well: bool,
+    /// The patterns of what the last one that ended well left alone: what the host has is told by these. Records
+    /// of before that was written down have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exclude: Option<Vec<String>>,
 }
 
 /// `last-deploy.json`. A deploy to some hosts says nothing of the others, so these stay.
@@ -45,20 +51,29 @@ struct Last {
     /// By name: what was written before places were.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     hosts: BTreeMap<String, Fate>,
-    /// By place.
+    /// By place, and by what the place is called: an address that was corrected is no other host.
     #[serde(default)]
     places: BTreeMap<String, Fate>,
+}
+
+impl Last {
+    /// What is known of a host, by the first of these keys that is known, else by its name alone.
+    fn known(&self, host: &str, keys: Option<[&str; 2]>) -> Option<&Fate> {
+        let mut keys = keys.into_iter().flatten();
+        let fate = keys.find_map(|key| self.places.get(key));
+        fate.or_else(|| self.hosts.get(host))
+    }
 }
 
 impl State {
     /// What came of the last deploy to each of these hosts, by name; `None` if there was none yet to any.
     pub(crate) fn fates(&self, places: &Places) -> Result<Option<BTreeMap<String, Fate>>, Failure> {
-        let Some(mut last) = self.last()? else {
+        let Some(last) = self.last()? else {
             return Ok(None);
         };
-        let fates = places.iter().filter_map(|(host, place)| {
-            let fate = last.places.remove(place);
-            Some((host.to_owned(), fate.or_else(|| last.hosts.remove(host))?))
+        let fates = places.iter().filter_map(|(host, keys)| {
+            let fate = last.known(host, Some(keys))?;
+            Some((host.to_owned(), fate.clone()))
         });
         Ok(Some(fates.collect()).filter(|fates: &BTreeMap<_, _>| !fates.is_empty()))
     }
@@ -120,12 +135,19 @@ impl DeployLock<'_> {
         fates: impl Iterator<Item = (String, Fate)>,
     ) -> Result<(), Failure> {
         let mut last = self.state.last().ok().flatten().unwrap_or_default();
-        for (host, fate) in fates {
-            match places.get(&host) {
-                Some(place) => last.places.insert(place.to_owned(), fate),
+        for (host, mut fate) in fates {
+            if !fate.well {
+                let known = last.known(&host, places.keys(&host));
+                fate.exclude = known.and_then(|known| known.exclude.clone());
+            }
+            match places.keys(&host) {
+                Some(keys) => {
+                    let keys = keys.map(|key| (key.to_owned(), fate.clone()));
+                    last.places.extend(keys);
+                }
                 // An instance that nothing could be done about has no address to be found at.
-                None => last.hosts.insert(host, fate),
-            };
+                None => _ = last.hosts.insert(host, fate),
+            }
         }
         let mut content =
             serde_json::to_vec_pretty(&last).map_err(|error| self.state.fault()(error.into()))?;
@@ -139,6 +161,7 @@ fn fate(deploy: Deploy<'_>, outcome: &str, well: bool) -> Fate {
         generation: deploy.generation.get(),
         outcome: outcome.to_owned(),
         well,
+        exclude: well.then(|| deploy.exclude.to_vec()),
     }
 }
 
@@ -156,6 +179,7 @@ mod tests {
         source: "/srv/app",
         by: "ada@build-1",
         snapshot: None,
+        exclude: &[],
     };
 
     const PARTIAL: Verdict = Verdict {
@@ -200,6 +224,53 @@ mod tests {
             .unwrap();
         assert_eq!(fates(&state, &others), [unfinished("worker-10")]);
         assert_eq!(fates(&state, &places), expected);
+    }
+
+    /// A host that failed since its address was wrong is the same host at the right one; but not another
+    /// application's on the same machine.
+    #[test]
+    fn a_host_keeps_its_fate_at_another_address() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path()).unwrap();
+        let at = |address: &str, destination: &str| {
+            let target = release_sync::SshTarget::new("www", address);
+            Places::of(&[release_sync::Host {
+                name: String::from("web-1"),
+                ..release_sync::Host::ssh(target, destination)
+            }])
+        };
+        let wrong = at("10.0.0.5", "/srv/app");
+        let lock = state.lock("ada").unwrap();
+        lock.begin(DEPLOY, &wrong, ["web-1"].into_iter()).unwrap();
+        let unfinished = [("web-1".to_owned(), "unfinished".to_owned(), false)];
+        assert_eq!(fates(&state, &at("10.0.0.6", "/srv/app")), unfinished);
+        assert_eq!(fates(&state, &at("10.0.0.5", "/srv/other")), []);
+    }
+
+    /// A deploy that fails leaves a host what it was given before, and with that the patterns of then.
+    #[test]
+    fn patterns_are_those_of_the_last_deploy_that_ended_well() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path()).unwrap();
+        let lock = state.lock("ada").unwrap();
+        let (places, report) = (samples::places(), samples::report());
+        let exclude = |host: &str| {
+            let fates = state.fates(&places).unwrap().unwrap();
+            fates[host].exclude.clone()
+        };
+        let patterns = ["*.log".to_owned()];
+        let deploy = Deploy {
+            exclude: &patterns,
+            ..DEPLOY
+        };
+        lock.end(deploy, &places, &report, PARTIAL, Timestamp::UNIX_EPOCH)
+            .unwrap();
+        lock.begin(DEPLOY, &places, ["web-1"].into_iter()).unwrap();
+        assert_eq!(exclude("web-1"), Some(patterns.to_vec()));
+        assert_eq!(exclude("worker-10"), None);
+        lock.end(DEPLOY, &places, &report, PARTIAL, Timestamp::UNIX_EPOCH)
+            .unwrap();
+        assert_eq!(exclude("web-1"), Some(Vec::new()));
     }
 
     /// What an older version wrote has names only, and counts until something newer is known.

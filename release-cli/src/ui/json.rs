@@ -19,15 +19,15 @@ use super::errors::{Errors, one_line};
 use super::sink::Sink;
 use super::words::harmless;
 use super::{
-    Chapter, Check, Claim, Conclusion, Finding, Health, Journey, Plans, Pruned, Screen, Started,
-    snapshots,
+    Chapter, Check, Claim, Conclusion, Done, Finding, Health, Journey, Plans, Pruned, Screen,
+    Started, snapshots,
 };
 use crate::exit::{Exit, Overall, Verdict, of_failure};
 use crate::failure::Failure;
 use crate::serve::Served;
 use crate::setup::Standing;
 use crate::state::Entry;
-use body::{deployed, host, plan, result, status};
+use body::{absent_plan, absent_status, deployed, host, plan, result, status};
 
 /// Events.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ struct Events<O> {
     run: Option<Run>,
     /// What an examination found at each host, as the last event will show it.
     examined: Vec<Value>,
+    /// Instances of which nothing is to be had now, and what they are.
+    absent: Vec<(String, &'static str)>,
 }
 
 /// A run under way.
@@ -74,6 +76,10 @@ impl<O: Write> Events<O> {
             self.out.write(&format!("{line}\n"));
         }
     }
+
+    fn take_absent(&mut self) -> Vec<(String, &'static str)> {
+        std::mem::take(&mut self.absent)
+    }
 }
 
 impl<O: Write, E: Write> Json<O, E> {
@@ -83,6 +89,7 @@ impl<O: Write, E: Write> Json<O, E> {
             now,
             run: None,
             examined: Vec::new(),
+            absent: Vec::new(),
         });
         Self { events, errors }
     }
@@ -146,6 +153,11 @@ impl<O: Write + Send, E: Write + Send> Monitor for Json<O, E> {
 impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
     fn note(&self, text: &str) {
         self.errors.line(&harmless(text));
+    }
+
+    fn absent(&self, host: &str, standing: &'static str) {
+        self.note(&format!("{host}: {standing}"));
+        self.events().absent.push((host.to_owned(), standing));
     }
 
     fn remark(&self, text: &str) {
@@ -218,6 +230,10 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
     fn setup_over(&self, _: bool, seconds: f64) {
         let body = snapshots::setup_event(seconds);
         self.events().send("finished", body);
+    }
+
+    fn done(&self, done: &Done<'_>, seconds: f64) {
+        self.events().send("finished", body::done(done, seconds));
     }
 
     fn serving(&self, address: &str, directory: &str) {
@@ -295,6 +311,11 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
                 self.errors.host(&host.host, error);
             }
         }
+        let mut events = self.events();
+        for (host, standing) in events.take_absent() {
+            events.send("host", absent_status(&host, standing));
+        }
+        drop(events);
         let faults = hosts.iter();
         let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
         self.errors.hints(faults);
@@ -307,17 +328,24 @@ impl<O: Write + Send, E: Write + Send> Screen for Json<O, E> {
                 self.errors.host(&host.host, error);
             }
         }
+        let mut events = self.events();
         let hosts = plans.hosts.iter().map(|host| plan(host, false));
-        self.events().send(
+        let mut hosts: Vec<_> = hosts.collect();
+        for (host, standing) in events.take_absent() {
+            events.send("host", absent_plan(&host, standing, plans.itemize));
+            hosts.push(absent_plan(&host, standing, false));
+        }
+        events.send(
             "finished",
             json!({
                 "outcome": if plans.exit == Exit::Done { "ok" } else { "failed" },
                 "release": plans.release.to_string(),
                 "generation": null,
-                "hosts": hosts.collect::<Vec<_>>(),
+                "hosts": hosts,
                 "seconds": plans.seconds,
             }),
         );
+        drop(events);
         let faults = plans.hosts.iter();
         let faults = faults.filter_map(|host| Some((host.host.as_str(), host.error.as_ref()?)));
         self.errors.hints(faults);

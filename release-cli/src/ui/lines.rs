@@ -18,7 +18,7 @@ use super::sink::Sink;
 use super::summary::Way;
 use super::words::{bytes, count, harmless, thousands, width};
 use super::{
-    Chapter, Check, Claim, Conclusion, Health, Journey, Plans, Pruned, Screen, Started,
+    Chapter, Check, Claim, Conclusion, Done, Health, Journey, Plans, Pruned, Screen, Started,
     examination, snapshots, summary, words,
 };
 use crate::exit::Verdict;
@@ -227,6 +227,10 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
         self.progress(Volume::Terse, &harmless(text));
     }
 
+    fn absent(&self, host: &str, standing: &'static str) {
+        self.note(&format!("{host}: {standing}"));
+    }
+
     fn remark(&self, text: &str) {
         self.progress(Volume::Normal, &harmless(&format!("note: {text}")));
     }
@@ -305,6 +309,8 @@ impl<O: Write + Send, E: Write + Send> Screen for Lines<O, E> {
             self.note("nothing was changed");
         }
     }
+
+    fn done(&self, _: &Done<'_>, _: f64) {}
 
     fn serving(&self, address: &str, directory: &str) {
         self.note(&format!("serving {directory} at http://{address}/"));

@@ -266,6 +266,57 @@ fn going_back_publishes_the_older_snapshot_as_a_higher_generation() {
     assert_eq!(history.last().unwrap()["deed"], "rollback");
 }
 
+/// The same release, published again: it is not what can be gone back to, and what can be is kept.
+#[test]
+fn going_back_passes_over_what_is_the_same_release() {
+    let place = server();
+    done(&place, &["snapshot"]);
+    fs::write(place.path().join("app/index.html"), "two").unwrap();
+    for _ in 0..3 {
+        done(&place, &["snapshot"]);
+    }
+    let back = done(&place, &["rollback"]);
+    let published = named(&back, "published")[0];
+    assert_eq!(published["generation"], 5);
+    let id = published["snapshot"].as_str().unwrap();
+    let copy = place.path().join("fleet/snapshots").join(id);
+    assert_eq!(fs::read_to_string(copy.join("index.html")).unwrap(), "one");
+}
+
+/// The pointer is out, and a host stays: that is told alike by the exit code, the last event and the history.
+#[test]
+fn going_back_is_partial_where_a_host_stays() {
+    let place = server();
+    for content in ["one", "two"] {
+        fs::write(place.path().join("app/index.html"), content).unwrap();
+        done(&place, &["snapshot"]);
+    }
+    place.make_key();
+    fs::write(place.path().join("known_hosts"), "").unwrap();
+    let config = place.path().join("release.toml");
+    let more = r#"
+[ssh]
+identity = "id"
+known_hosts = "known_hosts"
+[[host]]
+name = "web-1"
+address = "127.0.0.1"
+port = 9
+"#;
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(config, format!("{text}{more}")).unwrap();
+    let outcome = |words: &[&str], code| {
+        let output = place.run(&[&["--json"], words].concat());
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        let last = events(&output).pop().unwrap();
+        last["outcome"].clone()
+    };
+    assert_eq!(outcome(&["rollback"], 3), "partial");
+    assert_eq!(outcome(&["history"], 0), "partial");
+    // Nothing is published a second time, and so nothing is changed.
+    assert_eq!(outcome(&["rollback", "1"], 1), "failed");
+}
+
 #[test]
 fn the_doctor_looks_at_the_cloud_too() {
     let place = server();
@@ -283,6 +334,10 @@ fn the_doctor_looks_at_the_cloud_too() {
         assert!(found.iter().any(is_it), "{check} {result}: {found:?}");
     };
     let found = checks(&place);
+    // Instances that are folders are reached without a key.
+    for check in ["key", "known_hosts"] {
+        assert!(found.iter().all(|(name, _)| name != check), "{found:?}");
+    }
     for check in ["cloud", "permission", "volume", "freeze", "signing-key"] {
         has(&found, check, "ok");
     }

@@ -235,6 +235,22 @@ fn what_failed_is_tried_again_and_nothing_else() {
     assert!(said(&output).contains("nothing to try again"));
 }
 
+/// The hint of a host that can't be reached is to correct its address and port.
+#[test]
+fn a_host_whose_address_was_corrected_is_tried_again() {
+    let place = Place::with_source(NOBODY);
+    place.make_key();
+    let first = place.run(&["deploy", "--no-snapshot"]);
+    assert_eq!(first.status.code(), Some(1), "{}", said(&first));
+    let corrected = NOBODY.replace("port = 9", "port = 10");
+    fs::write(place.path().join("release.toml"), corrected).unwrap();
+    let again = ["--json", "deploy", "--no-snapshot", "--retry-failed"];
+    let again = place.run(&again);
+    assert_eq!(again.status.code(), Some(1), "{}", said(&again));
+    let last = events(&again).pop().unwrap();
+    assert_eq!(last["hosts"][0]["host"], "web-1");
+}
+
 #[test]
 fn a_doctor_finds_each_fault_and_says_how_to_mend_it() {
     let place = Place::new(NOBODY);

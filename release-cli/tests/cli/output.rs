@@ -97,6 +97,34 @@ fn the_manual_and_the_completions_are_printed_or_written() {
     );
 }
 
+/// Whoever reads events gets at least the last one, or is told that there are none.
+#[test]
+fn commands_without_hosts_have_a_last_event_too() {
+    let place = Place::with_source(NOBODY);
+    let last = |words: &[&str]| {
+        let output = place.run(&[&["--json"], words].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let last = events(&output).pop().unwrap();
+        assert_eq!(
+            (&last["event"], &last["outcome"]),
+            (&"finished".into(), &"ok".into())
+        );
+        last
+    };
+    assert_eq!(last(&["thaw"])["thawed"], false);
+    let made = last(&["keygen", "--key", "release.key"]);
+    let text = fs::read_to_string(place.path().join("release.pub")).unwrap();
+    assert_eq!(text.lines().nth(1), made["key"].as_str());
+    for words in [&["man"][..], &["completions", "bash"]] {
+        let output = place.run(&[&["--json"], words].concat());
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert_eq!(events(&output)[0]["kind"], "usage");
+    }
+    let none = place.run(&["history", "--last", "0"]);
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+    assert!(said(&none).contains("at least 1"), "{}", said(&none));
+}
+
 /// What of the source does not travel.
 #[test]
 fn what_is_left_out_of_a_release_is_told() {

@@ -187,7 +187,13 @@ impl Boot {
             other => return self.failed("look at the snapshots' tags", other),
         };
         match self.check(&target, highest) {
-            Err(error) => self.doubt(target.generation, error),
+            Err(error) => {
+                // Another place may have what is current.
+                if matches!(error, PointerError::OlderThanTagged { .. }) {
+                    self.tagged = self.tagged.max(highest);
+                }
+                self.doubt(target.generation, error)
+            }
             Ok(()) => self.enter(Phase::Job(Box::new(Job::new(target)))),
         }
     }

@@ -101,7 +101,13 @@ impl Job {
         self
     }
 
-    pub(super) fn next(&self, orders: &Orders, me: &InstanceIdentity) -> Step {
+    /// `least`: what the pointer has at least that is read once more.
+    pub(super) fn next(
+        &self,
+        orders: &Orders,
+        me: &InstanceIdentity,
+        least: Option<Generation>,
+    ) -> Step {
         let instance = || me.instance.clone();
         match &self.task {
             Task::Attached => Step::ListAttached(instance()),
@@ -139,7 +145,7 @@ impl Job {
             Task::Verify(place) => Step::Verify(place.volume.id.clone()),
             Task::Hide(_) => Step::Hide,
             Task::Show(place) => Step::Show(place.volume.id.clone()),
-            Task::Confirm(_) => Step::ReadPointer,
+            Task::Confirm(_) => Step::ReadPointer { least },
         }
     }
 

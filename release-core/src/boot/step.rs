@@ -34,8 +34,12 @@ pub enum Step {
     FindGroup,
     /// Begin the hook's wait anew: [`Answer::Done`].
     Heartbeat(HeldInstance),
-    /// Read the pointer, past every cache, and check its signature: [`Answer::Pointer`].
-    ReadPointer,
+    /// Read the pointer, past every cache, and check its signature: [`Answer::Pointer`]. Of several places, the
+    /// first that has at least this generation; where none has, the latest of what they have.
+    ReadPointer {
+        /// What this machine knows to have been published; `None` where it knows nothing.
+        least: Option<Generation>,
+    },
     /// Is nobody at work in what is mounted? [`Answer::Done`], or [`Fault::Busy`]. Nothing changes.
     Probe,
     /// Find a snapshot: [`Answer::Snapshot`].
@@ -130,7 +134,7 @@ impl Step {
             Self::Look => "look what is mounted",
             Self::FindGroup => "find the instance's group",
             Self::Heartbeat(_) => "ask the hook for more time",
-            Self::ReadPointer => "read the pointer",
+            Self::ReadPointer { .. } => "read the pointer",
             Self::Probe => "look whether the mounted release is idle",
             Self::FindSnapshot(_) => "find the snapshot",
             Self::HighestTag { .. } => "look at the snapshots' tags",

@@ -180,6 +180,20 @@ fn a_pointer_that_moves_meanwhile_is_followed() {
     assert_eq!((world.volumes.len(), &world.mounted), (0, &None));
 }
 
+/// The place that is asked first has fallen behind what tags say, or what this machine has seen.
+#[test]
+fn a_pointer_that_is_old_at_one_place_is_read_at_another() {
+    for seen in [None, Some(Generation::new(5))] {
+        let mut world = World::new();
+        world.publish(3);
+        world.publish(5);
+        world.behind = Some(3);
+        world.seen = seen;
+        ready(world.boot(|_| None));
+        assert_settled(&world, 5);
+    }
+}
+
 #[test]
 fn a_stuck_attachment_gets_another_name() {
     let mut world = World::new();

@@ -17,7 +17,7 @@ use crate::{HookName, PublicKey};
 /// What release-boot does, with defaults for what it was not told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootConfig {
-    /// `pointer`: where the pointer is, in the order in which they are tried. At least one.
+    /// `pointer`: where the pointer is, in the order in which they are tried. At least one, where it is read.
     pub pointers: Vec<PointerUrl>,
     /// `public_key`: what its signature is checked with; `None` only with `allow_unsigned`.
     pub public_key: Option<KeySource>,

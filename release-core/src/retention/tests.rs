@@ -90,6 +90,21 @@ fn the_oldest_go() {
     assert_eq!(kept[..4], expected.map(Some));
 }
 
+/// A release that was published again and again, to reach a host that was down say: what was there before it is
+/// what can be gone back to.
+#[test]
+fn the_latest_of_another_release_stays() {
+    let mut all: Vec<_> = (1..=10).map(snapshot).collect();
+    let other = ReleaseId::new(Digest::of(b"another tree")).to_string();
+    for older in &mut all[..5] {
+        older.tags.insert(TAG_RELEASE.to_owned(), other.clone());
+    }
+    let later = at(1000 * MINUTE);
+    let plan = retention(2).plan("web", &pointer(10, 10, 9), &all, later);
+    assert_eq!(gone(&plan), [8, 7, 6, 4, 3, 2, 1]);
+    assert_eq!(plan[5].kept, Some(Kept::Previous));
+}
+
 #[test]
 fn what_was_current_a_moment_ago_stays() {
     let all: Vec<_> = (1..=10).map(snapshot).collect();

@@ -172,7 +172,7 @@ impl Instance {
         match step {
             Step::Look => Answer::Looked(self.look()),
             Step::FindGroup => Answer::Group(None),
-            Step::ReadPointer => {
+            Step::ReadPointer { .. } => {
                 let generation = shared.read(self.number);
                 Answer::Pointer(Announced::Signed(Box::new(pointer(generation))))
             }
@@ -328,7 +328,7 @@ fn is_noticed(step: &Step) -> bool {
     matches!(
         step,
         Step::Look
-            | Step::ReadPointer
+            | Step::ReadPointer { .. }
             | Step::Probe
             | Step::HighestTag { .. }
             | Step::Hide

@@ -4,9 +4,6 @@
 
 mod place;
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
 use release_core::InstanceId;
 use release_sync::{Generation, ReleaseId, Report, Work};
 
@@ -14,16 +11,16 @@ use super::picture::Picture;
 use super::{Demo, app, broken};
 use crate::exit::{Exit, Overall, Verdict};
 use crate::failure::Failure;
-use crate::ui::Claim;
+use crate::ui::{Claim, one_line};
 use place::{Place, Ran};
-
-/// How long something may take that takes a moment.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Three instances, one that comes in between, one that boots, and the way back.
 pub(super) fn tell(demo: &mut Demo<'_>, folder: &std::path::Path) -> Result<(), Failure> {
     let mut place = Place::set_up(demo.desk, folder)?;
-    let first = deploy(demo, &mut place)?;
+    let Some(first) = deploy(demo, &mut place)? else {
+        // Nothing that is still to come could be shown.
+        return Ok(());
+    };
     boot(demo, &mut place, &first)?;
     way_back(demo, &mut place, &first)
 }
@@ -34,7 +31,8 @@ struct First {
     snapshot: Option<String>,
 }
 
-fn deploy(demo: &mut Demo<'_>, place: &mut Place) -> Result<First, Failure> {
+/// `None` where it did not go well, and that is told.
+fn deploy(demo: &mut Demo<'_>, place: &mut Place) -> Result<Option<First>, Failure> {
     let story = "Now the hosts are three instances of a group. The cloud is a folder as well: instances, volumes\n\
                  and snapshots are directories in it. `release-cli deploy` brings the instances to the release,\n\
                  makes a snapshot, and publishes a signed pointer to it, for instances to come. While the\n\
@@ -44,27 +42,29 @@ fn deploy(demo: &mut Demo<'_>, place: &mut Place) -> Result<First, Failure> {
         place.launch()?;
     }
     let picture = demo.picture(&place.source())?;
-    let running = place.start(&["deploy"])?;
-    let begun = Instant::now();
-    while place.snapshots()? == 0 && begun.elapsed() < PATIENCE {
-        sleep(Duration::from_millis(10));
-    }
+    let mut running = place.start(&["deploy"])?;
+    place.await_snapshot(&mut running)?;
     place.launch()?;
     let ran = place.end(running)?;
+    let well = ran.went_well("`release-cli deploy` ended well");
+    if well.fault.is_some() {
+        end(demo, &chapter, &[well])?;
+        return Ok(None);
+    }
     let claims = [
-        ran.went_well("`release-cli deploy` ended well"),
+        well,
         ran.all_are(
             "all four instances were brought to the release and have proven it",
             4,
         ),
-        equal(demo, place, &picture, "the source")?,
+        equal(demo, place, &picture, "the source"),
         signed(place, 1),
     ];
     end(demo, &chapter, &claims)?;
-    Ok(First {
+    Ok(Some(First {
         picture,
         snapshot: place.pointer().map(|pointer| pointer.snapshot.to_string()),
-    })
+    }))
 }
 
 fn boot(demo: &mut Demo<'_>, place: &mut Place, first: &First) -> Result<(), Failure> {
@@ -82,7 +82,7 @@ fn boot(demo: &mut Demo<'_>, place: &mut Place, first: &First) -> Result<(), Fai
     let ran = place.boot(&program, &instance)?;
     let claims = [
         ran.went_well("`release-boot` ended well"),
-        equal(demo, place, &first.picture, "the first release")?,
+        equal(demo, place, &first.picture, "the first release"),
     ];
     end(demo, &chapter, &claims)
 }
@@ -98,14 +98,14 @@ fn way_back(demo: &mut Demo<'_>, place: &mut Place, first: &First) -> Result<(),
     let ran = place.run(&["deploy"])?;
     let (all, deployed) = (
         place.instances.len(),
-        equal(demo, place, &second, "the second release")?,
+        equal(demo, place, &second, "the second release"),
     );
     let back = place.run(&["rollback", "--yes"])?;
     let claims = [
         ran.all_are("all instances were brought to the second release", all),
         deployed,
         back.went_well("`release-cli rollback` ended well"),
-        equal(demo, place, &first.picture, "the first release")?,
+        equal(demo, place, &first.picture, "the first release"),
         signed(place, 3),
         Claim::new(
             "new instances boot the first snapshot again",
@@ -141,18 +141,23 @@ fn end(
     demo.end(chapter, &report, verdict, claims)
 }
 
-/// The demo's own judgement of every instance's tree.
-fn equal(demo: &Demo<'_>, place: &Place, expected: &Picture, what: &str) -> Result<Claim, Failure> {
+/// The demo's own judgement of every instance's tree. One that is not there is told as one that differs, beside
+/// what the program said that was to bring it there.
+fn equal(demo: &Demo<'_>, place: &Place, expected: &Picture, what: &str) -> Claim {
+    let difference = |instance| {
+        let picture = place.tree(instance).and_then(|tree| demo.picture(&tree));
+        match picture {
+            Ok(picture) => expected.first_difference(&picture),
+            Err(failure) => Some(one_line(&failure)),
+        }
+    };
     let mut differences = Vec::new();
     for instance in &place.instances {
-        let tree = place.tree(instance)?;
-        let first = expected.first_difference(&demo.picture(&tree)?);
+        let first = difference(instance);
         differences.extend(first.map(|difference| format!("{}: {difference}", short(instance))));
     }
     let text = format!("all {} trees are equal to {what}", place.instances.len());
-    Ok(Claim::new(text, differences.is_empty(), || {
-        differences.join("; ")
-    }))
+    Claim::new(text, differences.is_empty(), || differences.join("; "))
 }
 
 fn signed(place: &Place, generation: u64) -> Claim {

@@ -218,6 +218,7 @@ impl<'a> Conductor<'a> {
             source: self.means.from,
             by: self.means.snapshots.who,
             snapshot: None,
+            exclude: &self.means.rollout.job.options.exclude,
         };
         let places = Places::of(self.hosts.values());
         let hosts = names.iter().map(String::as_str);

@@ -12,7 +12,7 @@ use super::outcomes;
 use crate::args::DeployArgs;
 use crate::command::desk::{Deadline, Desk, Watch, check_places, harmless_path};
 use crate::context::{File, Rollout};
-use crate::exit::{Aim, Exit, Overall, Verdict};
+use crate::exit::{Aim, Exit, Verdict};
 use crate::failure::Failure;
 use crate::snapshot::{Pace, Snapshots, SourceVolume, generations};
 use crate::state::{self, DeployLock, Places, State, Unfinished};
@@ -187,6 +187,7 @@ impl End<'_> {
             source: from,
             by: who,
             snapshot: played.pointer.as_ref().map(|pointer| &pointer.snapshot),
+            exclude: &self.means.rollout.job.options.exclude,
         };
         let now = Timestamp::now();
         let written = self.lock.end(deploy, &played.places, &report, verdict, now);
@@ -198,31 +199,15 @@ impl End<'_> {
             // The hosts are what they are, whether it can be written down or not.
             desk.screen.failed(&failure);
         }
-        Ok(desk.finish(&report, verdict))
-    }
-}
-
-impl Verdict {
-    /// With what happened apart from hosts.
-    fn with(self, failure: Option<&Failure>, is_changed: bool, is_whole: bool) -> Self {
-        let is_final = matches!(self.exit, Exit::Interrupted | Exit::Usage | Exit::Locked);
-        if is_final || (is_whole && failure.is_none() && self.exit == Exit::Done) {
-            return self;
+        let exit = desk.finish(&report, verdict);
+        if played.machine.has_committed() && played.pointer.is_none() {
+            let directory = harmless_path(&self.means.rollout.job.publication.directory);
+            desk.screen.note(&format!(
+                "warning: nothing was published: hosts have what the pointer in {directory} does not name, and \
+                 new instances start with what it names; the next deploy publishes"
+            ));
         }
-        if is_changed {
-            return Self {
-                exit: Exit::Partial,
-                overall: Overall::Partial,
-            };
-        }
-        Self {
-            exit: match failure {
-                Some(failure) => Exit::of_failure(failure),
-                None if self.exit == Exit::Done => Exit::Failed,
-                None => self.exit,
-            },
-            overall: Overall::Failed,
-        }
+        Ok(exit)
     }
 }
 

@@ -28,8 +28,11 @@ pub(super) fn checks(checkup: &Checkup) -> Vec<Check> {
         });
     let mut checks = vec![Check::ok("configuration", configuration)];
     checks.extend(keys);
+    if checkup.has_ssh {
+        let ssh = &checkup.ssh;
+        checks.push(known_hosts(&ssh.known_hosts, ssh.host_keys));
+    }
     checks.extend([
-        known_hosts(&checkup.ssh.known_hosts, checkup.ssh.host_keys),
         agents(&checkup.ssh.agents),
         match &checkup.state {
             Some(directory) => state(directory),
@@ -55,11 +58,11 @@ pub(super) fn checks(checkup: &Checkup) -> Vec<Check> {
 fn identities(checkup: &Checkup) -> Vec<&Identity> {
     let mut identities = Vec::new();
     for host in &checkup.hosts {
-        let own = match &host.reach {
-            Reach::Ssh(target) => target.ssh.as_deref(),
-            _ => None,
+        // Nobody logs in to an instance that is a folder.
+        let Reach::Ssh(target) = &host.reach else {
+            continue;
         };
-        let identity = &own.unwrap_or(&checkup.ssh).identity;
+        let identity = &target.ssh.as_deref().unwrap_or(&checkup.ssh).identity;
         if !identities.contains(&identity) {
             identities.push(identity);
         }

@@ -7,7 +7,7 @@ use release_sync::ReleaseId;
 use crate::cloud::OpenCloud;
 use crate::failure::Failure;
 use crate::snapshot::all_snapshots;
-use crate::state::{Deed, Entry, Places};
+use crate::state::{Deed, Entry, Places, State};
 
 /// So many entries of the history are looked at.
 pub(super) const FAR_BACK: usize = 1000;
@@ -22,14 +22,14 @@ pub(super) struct Target {
     pub(super) from: ReleaseId,
     /// What new instances boot, and its size in GiB; `None` without a cloud.
     pub(super) snapshot: Option<(SnapshotId, u32)>,
-    /// It is what is published: only hosts have still to go back.
+    /// It is what is published, and what was given out last: only hosts have still to go back.
     pub(super) is_current: bool,
 }
 
 impl Target {
-    /// Is something published, now or before?
-    pub(super) fn is_published(&self) -> bool {
-        self.snapshot.is_some()
+    /// Is it still to be published?
+    pub(super) fn is_to_publish(&self) -> bool {
+        self.snapshot.is_some() && !self.is_current
     }
 
     /// Without a cloud: what was pushed to these hosts before the last push. They keep that one and no other.
@@ -67,64 +67,125 @@ impl Target {
         })
     }
 
-    /// With a cloud: what the pointer names as the previous one, or a generation whose snapshot is there.
+    /// With a cloud: the latest generation that was published and is another release than what was given out
+    /// last, or a named one. `given` is what hosts had besides, published or not.
     pub(super) fn of_cloud(
         cloud: &OpenCloud,
         fleet: &str,
         current: &Pointer,
+        given: &[Given],
         history: &[Entry],
         wanted: Option<Generation>,
     ) -> Result<Self, Failure> {
         let ours = all_snapshots(cloud, fleet)?;
-        let previous = current.previous.as_ref();
-        let found = match wanted {
+        let published = published(current, &ours);
+        let all: Vec<Given> = published.iter().map(|one| one.given).collect();
+        let all = [given, &all].concat();
+        let (generation, id) = match wanted {
             None => {
-                let previous = previous.ok_or(Failure::NothingToGoBackTo)?;
-                let snapshot = ours.iter().find(|one| one.id == previous.snapshot);
-                snapshot.map(|snapshot| (previous.generation, snapshot))
+                let found = before_the_last(&all, &published);
+                let found = found.ok_or(Failure::NothingToGoBackTo)?;
+                (found.given.0, Some(found.snapshot))
             }
-            Some(wanted) => named(&ours, history, wanted).map(|snapshot| (wanted, snapshot)),
+            Some(wanted) => (wanted, named(&published, history, wanted)),
         };
-        let generation = wanted.or(previous.map(|previous| previous.generation));
-        let generation = generation.unwrap_or_default();
-        let (generation, snapshot) = found.ok_or(Failure::UnknownGeneration(generation))?;
+        let snapshot = id.and_then(|id| ours.iter().find(|snapshot| snapshot.id == id));
+        let snapshot = snapshot.ok_or(Failure::UnknownGeneration(generation))?;
         let account = &cloud.identity()?.account;
         let release = tagged_release(&snapshot.tags);
         let release = release
             .filter(|_| snapshot.state == SnapshotState::Completed && snapshot.owner == *account);
         let release = release.ok_or_else(|| Failure::UnusableSnapshot(snapshot.id.clone()))?;
-        let is_current = snapshot.id == current.snapshot;
-        let from = match (is_current, previous) {
-            (false, _) => current.release,
-            (true, Some(previous)) => previous.release,
-            (true, None) => return Err(Failure::NothingToGoBackTo),
-        };
+        // Of what was only pushed the generation is higher than the pointer's: an instance that sleeps with that
+        // heeds no pointer before a still higher one.
+        let is_last = latest(all.iter()).is_some_and(|(_, last)| last == release);
+        let from = latest(all.iter().filter(|(_, other)| *other != release));
+        let (_, from) = from.ok_or(Failure::NothingToGoBackTo)?;
         Ok(Self {
             generation,
             release,
             from,
             snapshot: Some((snapshot.id.clone(), snapshot.size_gib)),
-            is_current,
+            is_current: is_last && snapshot.id == current.snapshot,
         })
     }
 }
 
+/// A release, and the generation that it was given out as.
+pub(super) type Given = (Generation, ReleaseId);
+
+/// Something that can be booted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Published {
+    given: Given,
+    snapshot: SnapshotId,
+}
+
+/// What was published, as far as it is known. The pointer knows of generations whose snapshots could not be
+/// tagged.
+fn published(current: &Pointer, ours: &[Snapshot]) -> Vec<Published> {
+    let tagged = ours.iter().filter_map(|snapshot| {
+        let tags = &snapshot.tags;
+        Some(Published {
+            given: (tagged_generation(tags)?, tagged_release(tags)?),
+            snapshot: snapshot.id.clone(),
+        })
+    });
+    let pointed = [Some(current.as_previous()), current.previous.clone()];
+    let pointed = pointed.into_iter().flatten().map(|one| Published {
+        given: (one.generation, one.release),
+        snapshot: one.snapshot,
+    });
+    tagged.chain(pointed).collect()
+}
+
+/// The latest that was published, and is another release than the last of all. A release that was given out
+/// twice, to a host that was down say, is one release; and one that only hosts have is gone back from to what is
+/// published.
+fn before_the_last(all: &[Given], published: &[Published]) -> Option<Published> {
+    let (_, last) = latest(all.iter())?;
+    let others = published.iter().filter(|one| one.given.1 != last);
+    others.max_by_key(|one| one.given.0).cloned()
+}
+
+fn latest<'g>(given: impl Iterator<Item = &'g Given>) -> Option<Given> {
+    given.max_by_key(|(generation, _)| *generation).copied()
+}
+
 /// A generation's snapshot. One that was gone back to has another generation's tag by now, and the history
-/// knows its release.
-fn named<'s>(ours: &'s [Snapshot], history: &[Entry], wanted: Generation) -> Option<&'s Snapshot> {
-    let by_tag = |snapshot: &&Snapshot| tagged_generation(&snapshot.tags) == Some(wanted);
-    if let Some(snapshot) = ours.iter().find(by_tag) {
-        return Some(snapshot);
+/// knows it.
+fn named(published: &[Published], history: &[Entry], wanted: Generation) -> Option<SnapshotId> {
+    let published = published.iter().find(|one| one.given.0 == wanted);
+    if let Some(published) = published {
+        return Some(published.snapshot.clone());
     }
     let entry = history
         .iter()
         .find(|entry| entry.generation == wanted.get())?;
-    let id = entry.snapshot.as_ref()?;
-    ours.iter().find(|snapshot| snapshot.id == *id)
+    entry.snapshot.clone()
+}
+
+/// What these hosts were given, published or not: as the history has it, and by a deploy that did not come to its
+/// end.
+pub(super) fn given(
+    state: &State,
+    history: &[Entry],
+    places: &Places,
+) -> Result<Vec<Given>, Failure> {
+    let mut given = pushed(history, places);
+    if let Some(unfinished) = state.unfinished()? {
+        let fates = state.fates(places)?.unwrap_or_default();
+        // With one state directory for several applications it may be another one's.
+        let mut fates = fates.values();
+        if fates.any(|fate| fate.generation == unfinished.generation.get()) {
+            given.push((unfinished.generation, unfinished.release));
+        }
+    }
+    Ok(given)
 }
 
 /// What these hosts were given, in its order.
-fn pushed(history: &[Entry], places: &Places) -> Vec<(Generation, ReleaseId)> {
+fn pushed(history: &[Entry], places: &Places) -> Vec<Given> {
     let entries = history.iter().filter(|entry| entry.deed != Deed::Snapshot);
     entries
         .filter(|entry| entry.concerns(places))
@@ -232,6 +293,81 @@ mod tests {
             entry.hosts[0].place = None;
         }
         assert_eq!(target(&old, None).unwrap(), (release("x"), release("b")));
+    }
+
+    fn given(generation: u64, name: &str) -> Given {
+        (Generation::new(generation), release(name))
+    }
+
+    fn published_as(generation: u64, name: &str) -> Published {
+        Published {
+            given: given(generation, name),
+            snapshot: format!("snap-{generation:08}").parse().unwrap(),
+        }
+    }
+
+    /// The generation that is gone back to, where these were published, and hosts were given the others.
+    fn back(published: &[(u64, &str)], only_given: &[(u64, &str)]) -> Option<u64> {
+        let published = published.iter();
+        let published: Vec<_> = published
+            .map(|(at, name)| published_as(*at, name))
+            .collect();
+        let only_given = only_given.iter().map(|(at, name)| given(*at, name));
+        let all = published.iter().map(|one| one.given).chain(only_given);
+        let all: Vec<_> = all.collect();
+        let found = before_the_last(&all, &published);
+        found.map(|one| one.given.0.get())
+    }
+
+    #[test]
+    fn with_a_cloud_it_is_another_release_than_the_last() {
+        assert_eq!(back(&[(1, "a"), (2, "b")], &[]), Some(1));
+        assert_eq!(back(&[(1, "a"), (2, "b"), (3, "b")], &[]), Some(1));
+        assert_eq!(back(&[(1, "a"), (2, "a")], &[]), None);
+        // The older one was gone back to: its snapshot is the latest now.
+        assert_eq!(back(&[(3, "a"), (2, "b")], &[]), Some(2));
+    }
+
+    /// Pushed and not published: what is published is what was there before.
+    #[test]
+    fn with_a_cloud_what_only_hosts_have_is_gone_back_from() {
+        assert_eq!(back(&[(1, "a"), (2, "b")], &[(3, "c")]), Some(2));
+        assert_eq!(back(&[(1, "a"), (2, "b")], &[(3, "c"), (4, "c")]), Some(2));
+        // What hosts had before the last publication is of no concern.
+        assert_eq!(back(&[(1, "a"), (4, "b")], &[(3, "c")]), Some(1));
+        // The same release, but not published again.
+        assert_eq!(back(&[(1, "a"), (2, "b")], &[(3, "b")]), Some(1));
+    }
+
+    #[test]
+    fn a_deploy_that_was_cut_off_counts_if_it_was_to_these_hosts() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = State::open(directory.path()).unwrap();
+        let lock = state.lock("ada").unwrap();
+        let deploy = crate::state::Deploy {
+            release: release("c"),
+            generation: Generation::new(3),
+            source: "/srv/app",
+            by: "ada",
+            snapshot: None,
+            exclude: &[],
+        };
+        let places = samples::places();
+        lock.begin(deploy, &places, ["web-1"].into_iter()).unwrap();
+        lock.set_unfinished(&crate::state::Unfinished {
+            generation: deploy.generation,
+            release: deploy.release,
+            snapshot: None,
+            published: None,
+            by: String::new(),
+            since: release_core::Moment::from_unix_millis(0),
+            hosts: vec!["web-1".into()],
+        })
+        .unwrap();
+        let history = [entry(2, "b", Deed::Deploy, "ok")];
+        let of = |places: &Places| super::given(&state, &history, places).unwrap();
+        assert_eq!(of(&places), [given(2, "b"), given(3, "c")]);
+        assert_eq!(of(&samples::places_at("/srv/other")), []);
     }
 
     #[test]

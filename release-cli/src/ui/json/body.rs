@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::exit::{Verdict, of_error};
 use crate::state::Entry;
-use crate::ui::{one_line, summary};
+use crate::ui::{Done, one_line, summary};
 
 pub(super) fn result(report: &Report, verdict: Verdict) -> Value {
     json!({
@@ -55,6 +55,7 @@ pub(super) fn status(status: &HostStatus) -> Value {
     let since = since.and_then(|since| Timestamp::from_second(since).ok());
     json!({
         "host": status.host,
+        "state": found(kind),
         "release": marker.map(|marker| marker.release.to_string()),
         "generation": marker.map(|marker| marker.generation.get()),
         "since": since.map(|since| since.to_string()),
@@ -73,6 +74,7 @@ pub(super) fn plan(plan: &HostPlan, itemize: bool) -> Value {
     let (error, kind, hint) = explain(plan.error.as_ref());
     let mut value = json!({
         "host": plan.host,
+        "state": found(kind),
         "release": plan.marker.map(|marker| marker.release.to_string()),
         "generation": plan.marker.map(|marker| marker.generation.get()),
         "unchanged": plan.unchanged,
@@ -96,6 +98,75 @@ pub(super) fn plan(plan: &HostPlan, itemize: bool) -> Value {
     value
 }
 
+/// What is said in place of a [`status`] of an instance that could not be asked.
+pub(super) fn absent_status(host: &str, standing: &str) -> Value {
+    json!({
+        "host": host,
+        "state": standing,
+        "release": null,
+        "generation": null,
+        "since": null,
+        "drift": null,
+        "proof": summary::proof(None),
+        "files": 0,
+        "bytes": 0,
+        "seconds": 0.0,
+        "error": null,
+        "error_kind": null,
+        "hint": null,
+    })
+}
+
+/// What is said in place of a [`plan`] for an instance that could not be asked.
+pub(super) fn absent_plan(host: &str, standing: &str, itemize: bool) -> Value {
+    let mut value = json!({
+        "host": host,
+        "state": standing,
+        "release": null,
+        "generation": null,
+        "unchanged": false,
+        "created": 0,
+        "changed": 0,
+        "attributes": 0,
+        "deleted": 0,
+        "files_sent": 0,
+        "bytes_wanted": 0,
+        "local_bytes": 0,
+        "seconds": 0.0,
+        "error": null,
+        "error_kind": null,
+        "hint": null,
+    });
+    if itemize {
+        value["items"] = json!([]);
+    }
+    value
+}
+
+/// The event `finished` of a command that has neither hosts nor a release.
+pub(super) fn done(done: &Done<'_>, seconds: f64) -> Value {
+    let mut value = json!({
+        "outcome": "ok",
+        "release": null,
+        "generation": null,
+        "hosts": [],
+        "seconds": seconds,
+    });
+    match done {
+        Done::Keys {
+            secret,
+            public,
+            key,
+        } => {
+            value["secret"] = json!(secret);
+            value["public"] = json!(public);
+            value["key"] = json!(key);
+        }
+        Done::Thaw { thawed } => value["thawed"] = json!(thawed),
+    }
+    value
+}
+
 /// What was deployed. `at` is taken: it is when the event was written.
 pub(super) fn deployed(entry: &Entry) -> Value {
     let hosts = entry
@@ -115,6 +186,14 @@ pub(super) fn deployed(entry: &Entry) -> Value {
         "hosts": hosts.collect::<Vec<_>>(),
         "seconds": entry.seconds,
     })
+}
+
+/// What became of asking a host.
+fn found(error: Option<&str>) -> &'static str {
+    match error {
+        None => "found",
+        Some(_) => "failed",
+    }
 }
 
 fn explain(

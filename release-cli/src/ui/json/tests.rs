@@ -81,6 +81,39 @@ fn a_refusal_and_statuses() {
     insta::assert_snapshot!(sent(json));
 }
 
+/// A reader finds an object for each instance, with the same keys, whether it could be asked or not.
+#[test]
+fn who_could_not_be_asked_has_an_event_as_well() {
+    let keys =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let json = screen();
+    json.absent("i-00000001", "asleep");
+    json.statuses(&samples::statuses());
+    json.absent("i-00000001", "booting");
+    json.plans(&Plans {
+        release: samples::release(),
+        hosts: &samples::plans(),
+        itemize: true,
+        exit: Exit::Failed,
+        seconds: 1.0,
+    });
+    let lines: Vec<Value> = sent(json)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let absent = |standing: &str| {
+        let mut lines = lines.iter();
+        lines.find(|line| line["host"] == "i-00000001" && line["state"] == standing)
+    };
+    let (status, plan) = (absent("asleep").unwrap(), absent("booting").unwrap());
+    assert_eq!(keys(status), keys(&lines[0]));
+    let finished = lines.last().unwrap();
+    let planned = finished["hosts"].as_array().unwrap();
+    assert_eq!(planned.last().unwrap()["state"], "booting");
+    assert_eq!(keys(planned.last().unwrap()), keys(&planned[0]));
+    assert!(plan["items"].is_array());
+}
+
 #[test]
 fn a_run_that_is_abandoned_ends_with_what_is_known() {
     let json = screen();

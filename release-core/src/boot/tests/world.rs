@@ -26,6 +26,8 @@ pub(super) struct World {
     pub(super) me: InstanceIdentity,
     pub(super) orders: Orders,
     pub(super) announced: Option<Announced>,
+    /// The generation that is announced at a place that is asked first, and has fallen behind.
+    pub(super) behind: Option<u64>,
     pub(super) refuse_pointer: bool,
     pub(super) snapshots: BTreeMap<SnapshotId, (Snapshot, Option<Marker>)>,
     pub(super) volumes: BTreeMap<VolumeId, Disk>,
@@ -142,6 +144,7 @@ impl World {
                 encryption: Encryption::Inherited,
             },
             announced: None,
+            behind: None,
             refuse_pointer: false,
             snapshots: BTreeMap::new(),
             volumes: BTreeMap::new(),
@@ -188,6 +191,15 @@ impl World {
         self.snapshots
             .insert(id, (snapshot, Some(marker(generation))));
         self.announced = Some(Announced::Signed(Box::new(pointer)));
+    }
+
+    fn announced_at(&self, least: Option<Generation>) -> Option<Announced> {
+        match self.behind {
+            Some(behind) if Some(Generation::new(behind)) >= least => {
+                Some(Announced::Signed(Box::new(pointer(behind))))
+            }
+            _ => self.announced.clone(),
+        }
     }
 
     pub(super) fn announced_generation(&self) -> Option<u64> {
@@ -270,9 +282,9 @@ impl World {
         Ok(match step {
             Step::Look => Answer::Looked(self.look()),
             Step::FindGroup => Answer::Group(self.in_group.then(|| "web".parse().unwrap())),
-            Step::ReadPointer if self.refuse_pointer => return Err(Fault::Refused),
-            Step::ReadPointer => match &self.announced {
-                Some(announced) => Answer::Pointer(announced.clone()),
+            Step::ReadPointer { .. } if self.refuse_pointer => return Err(Fault::Refused),
+            Step::ReadPointer { least } => match self.announced_at(*least) {
+                Some(announced) => Answer::Pointer(announced),
                 None => return Err(Fault::Unreachable),
             },
             Step::Probe | Step::Hide if self.busy => return Err(Fault::Busy),

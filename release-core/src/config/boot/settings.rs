@@ -124,19 +124,26 @@ settings! {
 
 impl BootSettings {
     /// Fills in the defaults.
+    ///
+    /// # Errors
+    /// Where it is not said where the pointer is, or what it is checked with.
     pub fn resolve(self) -> Result<BootConfig, BootError> {
-        let allow_unsigned = self.allow_unsigned.unwrap_or(false);
         if self.pointers.is_empty() {
             return Err(BootError::Missing("pointer"));
         }
-        if self.public_key.is_none() && !allow_unsigned {
+        if self.public_key.is_none() && !self.allow_unsigned.unwrap_or(false) {
             return Err(BootError::Missing("public_key"));
         }
+        Ok(self.without_pointer())
+    }
+
+    /// The same for what reads no pointer, as hashing what is mounted: there may be none, and no key.
+    pub fn without_pointer(self) -> BootConfig {
         let or = |path: Option<PathBuf>, default: &str| path.unwrap_or_else(|| default.into());
-        Ok(BootConfig {
+        BootConfig {
             pointers: self.pointers,
             public_key: self.public_key,
-            allow_unsigned,
+            allow_unsigned: self.allow_unsigned.unwrap_or(false),
             mount: or(self.mount, "/release"),
             root: or(self.root, "/"),
             options: self.options.unwrap_or_else(|| "rw,nodev,nosuid".to_owned()),
@@ -158,7 +165,7 @@ impl BootSettings {
             json: self.json.unwrap_or(false),
             sys: or(self.sys, "/sys"),
             dev: or(self.dev, "/dev"),
-        })
+        }
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use release_core::cloud::local::{Delays, Launch, LocalCloud, SystemClock};
 use release_core::cloud::{
@@ -35,6 +37,11 @@ pub(super) struct Place {
     /// All that were launched.
     pub(super) instances: Vec<InstanceId>,
 }
+
+/// How long something may take that takes a moment.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Long enough to launch somebody meanwhile.
 const DELAYS: Delays = Delays {
@@ -104,9 +111,16 @@ impl Place {
         Ok(id)
     }
 
-    /// How many snapshots there are.
-    pub(super) fn snapshots(&self) -> Result<usize, Failure> {
-        Ok(self.cloud.count()?.1)
+    /// Until a deploy has begun its snapshot, or has ended without.
+    pub(super) fn await_snapshot(&self, deploy: &mut Child) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let mut is_running = true;
+        while is_running && self.cloud.count()?.1 == 0 && begun.elapsed() < PATIENCE {
+            sleep(LOOK);
+            let ended = deploy.try_wait().map_err(broken(&self.program))?;
+            is_running = ended.is_none();
+        }
+        Ok(())
     }
 
     /// An instance's release, wherever it is mounted from.
@@ -143,7 +157,6 @@ impl Place {
         let output = running.wait_with_output();
         let output = output.map_err(broken(&self.program))?;
         let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().last().unwrap_or("it said nothing").to_owned();
         let events = String::from_utf8_lossy(&output.stdout);
         let finished = events.lines().last();
         let finished: Option<Value> = finished.and_then(|line| serde_json::from_str(line).ok());
@@ -154,7 +167,7 @@ impl Place {
             |host: &&Value| host["outcome"] == "committed" && host["proof"] != "none";
         Ok(Ran {
             code: output.status.code(),
-            said: last,
+            said: last_words(&said),
             committed: hosts.map_or(0, |hosts| hosts.iter().filter(is_committed).count()),
         })
     }
@@ -176,6 +189,17 @@ impl Place {
             .arg(format!("--cloud=local:{}", self.at("fleet").display()))
             .arg(option("root", &self.cloud.instance_root(instance)));
         self.end(spawn(command).map_err(broken(program))?)
+    }
+}
+
+/// The last error, its causes and its hint, in one line; where there is none, the last line.
+fn last_words(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let error = lines.iter().rposition(|line| line.starts_with("error:"));
+    let words = lines[error.unwrap_or(lines.len().saturating_sub(1))..].join("; ");
+    match words.is_empty() {
+        true => "it said nothing".to_owned(),
+        false => words,
     }
 }
 
@@ -212,4 +236,37 @@ fn wait<T>(answer: release_core::cloud::Reply<'_, T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(Failure::Runtime)?;
     Ok(runtime.block_on(answer)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_deploy_that_ends_at_once_is_not_waited_for_and_its_error_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let fleet = folder.path().join("fleet");
+        let place = Place {
+            folder: folder.path().to_owned(),
+            program: "/bin/sh".into(),
+            cloud: LocalCloud::create(&fleet, Arc::new(SystemClock)).unwrap(),
+            volume: "vol-00000001".parse().unwrap(),
+            instances: Vec::new(),
+        };
+        let mut command = Command::new(&place.program);
+        let fails =
+            "echo a note; echo error: no room; echo '  caused by: full'; echo hint: make some";
+        command.args(["-c", &format!("{{ {fails}; }} >&2; exit 1")]);
+        let begun = Instant::now();
+        let mut running = spawn(command).unwrap();
+        place.await_snapshot(&mut running).unwrap();
+        assert!(begun.elapsed() < PATIENCE / 2);
+        let ran = place.end(running).unwrap();
+        assert_eq!(ran.code, Some(1));
+        assert_eq!(ran.said, "error: no room; caused by: full; hint: make some");
+        assert_eq!(last_words("a note\nthe last"), "the last");
+        assert_eq!(last_words(""), "it said nothing");
+    }
 }
