@@ -411,10 +411,10 @@ fn files_are_counted_for_the_attempt_that_counts() {
         fs::write(source.join(format!("f{number:02}")), content).unwrap();
     }
     let program = env!("CARGO_BIN_EXE_release-agent");
-    // The first connection ends after some of it.
+    // The first connection ends after some of it, and when the agent has had the time to stage that.
     let script = format!(
         "mkdir {once} 2>/dev/null || exec {program} serve
-        dd bs=64k iflag=count_bytes count=3000000 status=none | {program} serve",
+        {{ dd bs=64k iflag=count_bytes count=3000000 status=none; sleep 2; }} | {program} serve",
         once = place.at("once").display(),
     );
     let host = Host {
