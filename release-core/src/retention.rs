@@ -34,8 +34,8 @@ pub struct Fate {
 pub enum Kept {
     /// The pointer names it.
     Current,
-    /// The pointer names it as what was current before, or it is the latest of another release than the
-    /// pointer's: what a rollback goes to.
+    /// The pointer names it as what was current before; or that is the same release, and it is the latest of
+    /// another one: what a rollback goes to.
     Previous,
     /// It is one of the latest generations, as many as are kept.
     Recent,
@@ -89,13 +89,14 @@ impl Retention {
             .collect();
         let keep = usize::try_from(self.keep.max(1)).unwrap_or(usize::MAX);
         let recent: BTreeSet<Generation> = until_now.into_iter().rev().take(keep).collect();
+        let previous = pointer.previous.as_ref();
         // One release may have been published several times, and what was before it is older than all of these.
-        let other = ours.iter().find(|(generation, one)| {
+        let repeated = previous.is_none_or(|previous| previous.release == pointer.release);
+        let other = ours.iter().filter(|_| repeated).find(|(generation, one)| {
             *generation <= pointer.generation && tagged_release(&one.tags) != Some(pointer.release)
         });
         let other = other.map(|(generation, _)| *generation);
         let kept = |snapshot: &Snapshot, generation: Generation| {
-            let previous = pointer.previous.as_ref();
             if pointer.snapshot == snapshot.id {
                 Some(Kept::Current)
             } else if previous.is_some_and(|previous| previous.snapshot == snapshot.id)

@@ -103,6 +103,15 @@ fn the_latest_of_another_release_stays() {
     let plan = retention(2).plan("web", &pointer(10, 10, 9), &all, later);
     assert_eq!(gone(&plan), [8, 7, 6, 4, 3, 2, 1]);
     assert_eq!(plan[5].kept, Some(Kept::Previous));
+    // Where the pointer names another release as the one before, that is what is gone back to.
+    let mut back = pointer(10, 10, 9);
+    if let Some(previous) = &mut back.previous {
+        previous.release = ReleaseId::new(Digest::of(b"a third tree"));
+    }
+    assert_eq!(
+        gone(&retention(2).plan("web", &back, &all, later)),
+        [8, 7, 6, 5, 4, 3, 2, 1]
+    );
 }
 
 #[test]
