@@ -19,10 +19,7 @@ pub const PAYLOAD: usize = crate::wire::MAX_PAYLOAD_RAW;
 #[allow(clippy::expect_used)]
 pub fn sign(basis: &[u8]) -> Vec<u8> {
     let blocks = Blocks::of(basis.len() as u64).expect("a basis is not that long");
-    let pieces = basis.chunks(Signature::piece_length(blocks));
-    pieces
-        .flat_map(|piece| Signature::of_piece(piece, blocks))
-        .collect()
+    Signature::of(basis, blocks)
 }
 
 /// A signature, ready to be searched with.

@@ -100,8 +100,8 @@ impl Units {
         Some(units.first()?.start..units.last()?.end)
     }
 
-    /// Puts files that are lacking, given in the order of the manifest, into *lots*: what is asked for in one piece. Gives each lot's name, which is the first unit of its block, and its part of
-    /// `files`.
+    /// Puts files that are lacking, given in the order of the manifest, into *lots*: what is asked for in one piece.
+    /// Gives each lot's name, which is the first unit of its block, and its part of `files`.
     ///
     /// An update lacks little of each unit, and content compresses the better the more of it stands together. So
     /// the files of a block of units are one lot if they are few enough, else those of its halves, and so

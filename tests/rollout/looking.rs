@@ -198,8 +198,8 @@ fn going_back_passes_over_what_is_the_same_release() {
     assert_eq!(again.outcomes()[host.as_str()], "unchanged", "{again:#?}");
 }
 
-#[test]
-fn what_was_only_pushed_is_gone_back_from_to_what_is_published() {
+/// A host with the second of two published releases, whose snapshot comes last, and a mistake in the source that is not deployed yet.
+fn before_a_mistake() -> (Server, InstanceId, Option<String>) {
     let server = Server::new();
     let host = server.launch_old(1).remove(0);
     server.deploy().assert_code(0);
@@ -207,6 +207,12 @@ fn what_was_only_pushed_is_gone_back_from_to_what_is_published() {
     server.deploy().assert_code(0);
     let second = server.pointed();
     server.edit("index.html", "mistake");
+    (server, host, second)
+}
+
+#[test]
+fn what_was_only_pushed_is_gone_back_from_to_what_is_published() {
+    let (server, host, second) = before_a_mistake();
     let pushed = server.command(&["deploy", "--no-snapshot"]).output();
     Run::of(pushed.unwrap()).assert_code(0);
     let output = server.command(&["rollback"]).output().unwrap();
@@ -225,13 +231,7 @@ fn what_was_only_pushed_is_gone_back_from_to_what_is_published() {
 
 #[test]
 fn a_deploy_that_was_interrupted_before_its_publication_is_gone_back_from() {
-    let server = Server::new();
-    let host = server.launch_old(1).remove(0);
-    server.deploy().assert_code(0);
-    server.edit("index.html", "second");
-    server.deploy().assert_code(0);
-    let second = server.pointed();
-    server.edit("index.html", "mistake");
+    let (server, host, second) = before_a_mistake();
     let slow = Delays {
         snapshot: 60_000,
         ..DELAYS

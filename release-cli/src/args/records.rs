@@ -27,7 +27,8 @@ pub(crate) struct HistoryArgs {
 ///
 /// Kept are the latest generations (`snapshot.keep`), the current one, the one before and the latest of another
 /// release whatever their number, and whatever was current less than a boot's longest time ago
-/// (`rollout.boot_deadline`). Others than this fleet's, and those that were never published, are not touched. A deploy does the same at its end.
+/// (`rollout.boot_deadline`). Others than this fleet's, and those that were never published, are not touched. A
+/// deploy does the same at its end.
 #[derive(Debug, Default, Arguments)]
 #[command(after_help = "\
 Examples:

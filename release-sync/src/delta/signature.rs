@@ -65,6 +65,15 @@ impl Signature {
         sums.iter().flat_map(|sum| &sum[..size]).copied().collect()
     }
 
+    /// Signs all of a basis that is in memory, piece by piece as an agent does.
+    #[cfg(any(test, feature = "bench", feature = "fuzz"))]
+    pub(crate) fn of(basis: &[u8], blocks: Blocks) -> Vec<u8> {
+        let pieces = basis.chunks(Self::piece_length(blocks));
+        pieces
+            .flat_map(|piece| Self::of_piece(piece, blocks))
+            .collect()
+    }
+
     /// Bytes of the signature of a basis that is cut into `blocks`.
     pub(crate) fn size_for(blocks: Blocks) -> usize {
         blocks.count() as usize * sum_size(blocks)

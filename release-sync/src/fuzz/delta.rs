@@ -96,7 +96,7 @@ pub(super) fn signatures() -> Vec<Vec<u8>> {
     ]
 }
 
-/// These bytes over and over, followed by their number each time where that is not to be periodic.
+/// These bytes over and over; zeros if there are none.
 fn repeated(bytes: &[u8], length: usize) -> Vec<u8> {
     if bytes.is_empty() {
         return vec![0; length];
@@ -116,7 +116,7 @@ pub fn delta(mut bytes: &[u8]) {
     let Some(blocks) = Blocks::of(basis.len() as u64) else {
         return;
     };
-    let signature = sign(&basis, blocks);
+    let signature = Signature::of(&basis, blocks);
     let parsed = Signature::parse(&signature, basis.len() as u64);
     let index = Index::new(parsed.expect("we signed it"));
     // Thousands of parts only take time.
@@ -198,13 +198,6 @@ pub(super) fn recipes() -> Vec<Vec<u8>> {
         step(1, 433, 5000),
     ];
     vec![same, moved.concat(), repetitive.concat()]
-}
-
-fn sign(basis: &[u8], blocks: Blocks) -> Vec<u8> {
-    let pieces = basis.chunks(Signature::piece_length(blocks));
-    pieces
-        .flat_map(|piece| Signature::of_piece(piece, blocks))
-        .collect()
 }
 
 /// Repeatable noise.

@@ -7,11 +7,12 @@ use crate::wire::{
 
 use super::take;
 
-const TO_AGENT: [&[u8]; 4] = [
+const TO_AGENT: [&[u8]; 5] = [
     include_bytes!("../wire/fixtures/to-agent-v1.bin"),
     include_bytes!("../wire/fixtures/to-agent-v2.bin"),
     include_bytes!("../wire/fixtures/to-agent-v3.bin"),
     include_bytes!("../wire/fixtures/to-agent-v4.bin"),
+    include_bytes!("../wire/fixtures/to-agent-v5.bin"),
 ];
 const TO_CONTROLLER: [&[u8]; 3] = [
     include_bytes!("../wire/fixtures/to-controller-v1.bin"),
